@@ -1,0 +1,1 @@
+"""ONNX in: reading, validating, typing; nothing here knows engines, devices or support."""

@@ -1,0 +1,1 @@
+"""What is learnt while a plan meets its engines: trials, demotions, evidence."""

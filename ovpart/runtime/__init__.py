@@ -1,0 +1,1 @@
+"""Stitches executables together: a topological scheduler. Knows executables, not engines."""
