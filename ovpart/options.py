@@ -1,0 +1,231 @@
+"""Every option of a session and of a plan, declared once.
+
+The declarations drive the keyword arguments of :func:`ovpart.plan` and :class:`ovpart.Session`, the flags of the
+command line, ``docs/options.md`` and the report, where each option stands with its effective value and its origin.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from ovpart.errors import OptionError
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What a field of :class:`Options` says of itself, beside its name and default.
+
+    Attributes
+    ----------
+    convert : callable
+        Takes what the user gave, returns the value, raises ``ValueError`` or ``TypeError`` where it cannot.
+    expects : str
+        What a user may give, in words, for errors and documents.
+    doc : str
+        What it does.
+    planning : bool
+        Whether :func:`ovpart.plan` takes it too, or only a session.
+    """
+
+    convert: Callable[[Any], Any]
+    expects: str
+    doc: str
+    planning: bool = True
+
+
+def _option(convert: Callable[[Any], Any], default: Any, expects: str, doc: str, *, planning: bool = True) -> Any:
+    about = {"option": Option(convert, expects, doc, planning)}
+    if isinstance(default, dict):
+        return field(default_factory=dict, metadata=about)
+    return field(default=default, metadata=about)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _one_of(*names: str) -> Callable[[Any], str]:
+    def convert(value: Any) -> str:
+        if _text(value).lower() not in names:
+            raise ValueError
+        return str(value).lower()
+
+    return convert
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+    return words[_text(value).lower()] if _text(value).lower() in words else _refuse()
+
+
+def _refuse() -> Any:
+    raise ValueError
+
+
+def _microseconds(value: Any) -> float:
+    number = float(value)
+    return number if number >= 0 else _refuse()
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or int(value) != float(value) or int(value) < 1:
+        raise ValueError
+    return int(value)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(_text(item) for item in value)
+
+
+def _tables(value: Any) -> tuple[Any, ...]:
+    one = isinstance(value, (str, os.PathLike, Mapping))
+    return (value,) if one else tuple(value)
+
+
+def _mapping(value: Any) -> Mapping[str, object]:
+    return {_text(key): item for key, item in dict(value).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The effective value of every option; :func:`declared` tells what each one means."""
+
+    device: str = _option(
+        _text,
+        "CPU",
+        "a device name such as 'CPU', 'GPU', 'GPU.0' or 'NPU'",
+        "The device that nodes are delegated to; what it cannot take runs on onnxruntime's CPU engine.",
+    )
+    min_gain: float | None = _option(
+        _microseconds,
+        None,
+        "microseconds per run, 0 or more",
+        "The predicted saving per run that a connected piece of a cluster must bring, or it stays on onnxruntime. "
+        "0 switches the filter off: all that the device may take is delegated, at a loss too. "
+        "Without it, the figure of the cost table holds.",
+    )
+    unknown: str | None = _option(
+        _one_of("delegate", "fallback"),
+        None,
+        "'delegate' or 'fallback'",
+        "What to do with nodes that nobody has measured on this device. "
+        "Without it, the table's choice for the device holds.",
+    )
+    semantics: str = _option(
+        _one_of("fast", "ieee"),
+        "fast",
+        "'fast' or 'ieee'",
+        "'fast' lets the device differ in NaN propagation and in int32 arithmetic beyond 2**24; 'ieee' keeps the "
+        "operators where that happens on onnxruntime.",
+    )
+    exclude: tuple[str, ...] = _option(
+        _texts,
+        (),
+        "operator types, node names, globs or regions 'a..b'",
+        "Nodes that must stay on onnxruntime, whatever the table says.",
+    )
+    pin: tuple[str, ...] = _option(
+        _texts,
+        (),
+        "operator types, node names, globs or regions 'a..b'",
+        "Nodes that are delegated even where the table says no, with a warning. "
+        "A compile that fails still demotes them.",
+    )
+    table: tuple[Any, ...] = _option(
+        _tables,
+        (),
+        "paths of overlay files, or mappings of the same form",
+        "Support tables of your own, laid over the shipped one; the first match wins.",
+    )
+    join: str = _option(
+        _one_of("joined", "connected"),
+        "joined",
+        "'joined' or 'connected'",
+        "'joined' gives the fewest clusters; 'connected' gives clusters that are connected subgraphs, more of them.",
+    )
+    strict: bool = _option(
+        _flag,
+        False,
+        "true or false",
+        "Raise where a cluster would be demoted because the engine refuses it or fails.",
+        planning=False,
+    )
+    emulate: bool = _option(
+        _flag,
+        False,
+        "true or false",
+        "Plan for the device asked for, though it is not on this machine, and run its clusters on the CPU.",
+        planning=False,
+    )
+    num_threads: int | None = _option(
+        _count,
+        None,
+        "a number of threads, 1 or more",
+        "Threads of each engine. Without it, each engine's own default.",
+        planning=False,
+    )
+    config: Mapping[str, object] = _option(
+        _mapping,
+        {},
+        "a mapping of openvino property names to values",
+        "Properties handed to openvino for every cluster, after ovpart's own.",
+        planning=False,
+    )
+    given: frozenset[str] = frozenset()
+
+    def echo(self) -> tuple[tuple[str, object, str], ...]:
+        """Return (name, effective value, ``"given"`` or ``"default"``) for every option, for reports."""
+        return tuple((name, getattr(self, name), "given" if name in self.given else "default") for name in declared())
+
+
+def declared(*, planning_only: bool = False) -> dict[str, Option]:
+    """Return the declaration of every option by its name, in the order in which documents list them."""
+    options = {f.name: f.metadata["option"] for f in fields(Options) if "option" in f.metadata}
+    return {name: option for name, option in options.items() if option.planning or not planning_only}
+
+
+def resolve(given: Mapping[str, object], *, planning_only: bool = False) -> Options:
+    """Turn keyword arguments into options.
+
+    Parameters
+    ----------
+    given : mapping
+        Option name → value; ``None`` means "not given".
+    planning_only : bool
+        Whether options that only a session has are refused.
+
+    Raises
+    ------
+    OptionError
+        If a name is unknown or a value is none that the option takes.
+    """
+    takes = declared(planning_only=planning_only)
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        option = takes.get(name)
+        if option is None:
+            raise OptionError(_unknown_option(name, takes))
+        if value is None:
+            continue
+        try:
+            values[name] = option.convert(value)
+        except (ValueError, TypeError, KeyError) as problem:
+            message = f"option {name!r} cannot be {value!r}: it takes {option.expects}"
+            raise OptionError(message) from problem
+    return Options(**values, given=frozenset(values))
+
+
+def _unknown_option(name: str, takes: Mapping[str, Option]) -> str:
+    if name in declared():
+        return f"option {name!r} is one of a session, not of a plan: give it to ovpart.Session"
+    close = difflib.get_close_matches(name, takes, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(takes)}"
+    return f"there is no option {name!r}: {hint}"
