@@ -1,0 +1,72 @@
+# The habits of the repo. Needs Python 3.11 or newer with pip; `make PYTHON=python3.12 test` picks another one.
+# Everything lives in .venv; `make clean` takes it away.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types unit models models-test long clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+CHECKED := ovpart tests examples benchmarks
+TYPED := ovpart examples benchmarks
+PYTEST := $(BIN)/python -m pytest
+# One worker a core, but no more than four: each holds two engines.
+WORKERS := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$(( n > 4 ? 4 : n )))
+
+help: ## say what the targets do
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+
+setup: $(VENV)/.installed ## make .venv and install the project into it, once
+
+# A shim that stands for no interpreter answers --version with an error, so each candidate is tried by running it.
+# Where Debian's python3 has no ensurepip, the environment is made without pip and filled from outside.
+$(VENV)/.installed: pyproject.toml
+	@python="$(PYTHON)"; \
+	for candidate in python3.11 python3.12 python3.13 python3 python; do \
+	  [ -n "$$python" ] && break; \
+	  $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && python=$$candidate; \
+	done; \
+	if [ -z "$$python" ]; then echo "ovpart needs Python 3.11 or newer: none was found on PATH" >&2; exit 1; fi; \
+	echo "setting up $(VENV) with $$($$python --version)"; \
+	if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	  $$python -m venv $(VENV) 2>/dev/null \
+	    || { $$python -m venv --clear --without-pip $(VENV) && $$python -m pip --python $(BIN)/python install --quiet pip; }; \
+	fi
+	@echo "installing ovpart and what it needs"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	@touch $@
+
+demo: setup ## find the minutiae of a drawn fingerprint, split between two engines
+	@$(BIN)/python examples/demo.py
+
+test: lint types unit ## lint, types and the unit tests: what a change must pass
+
+lint: setup ## ruff: rules and layout
+	@echo "ruff check"
+	@$(BIN)/ruff check $(CHECKED)
+	@echo "ruff format --check"
+	@$(BIN)/ruff format --check $(CHECKED)
+
+types: setup ## mypy, strict
+	@echo "mypy --strict"
+	@$(BIN)/mypy --strict $(TYPED)
+
+unit: setup ## pytest, without what takes minutes or needs fetched models
+	@echo "pytest on $(WORKERS) workers"
+	@$(PYTEST) -n $(WORKERS) -m "not long and not models" tests
+
+models: setup ## fetch the real models of tests/models_manifest.toml (about 280 MB)
+	@$(BIN)/python benchmarks/fetch_models.py
+
+models-test: models ## run every real model and compare it with onnxruntime
+	@echo "pytest on the real models"
+	@$(PYTEST) -n $(WORKERS) -m "models and not long" tests
+
+long: setup ## the tests that take minutes
+	@echo "pytest, long tests"
+	@$(PYTEST) -m "long and not models" tests
+
+clean: ## take away .venv and everything that was built
+	@echo "removing $(VENV), build output and caches"
+	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find ovpart tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
