@@ -35,7 +35,7 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """May this node run on the device asked for?
+    """The answer to "may this node run on the device asked for?".
 
     Attributes
     ----------
