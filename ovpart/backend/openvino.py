@@ -1,0 +1,256 @@
+"""openvino as a backend: accuracy first, weights shared, nothing given to it that it crashes on."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ovpart.backend.base import Cut, Device, Port
+from ovpart.backend.cut import port
+from ovpart.backend.openvino_model import bound_ports, crash_in, filled, has_string, inlined
+from ovpart.backend.words import node_in_words, shortened
+from ovpart.errors import CompileError, DeviceNotFound, OptionError
+
+if TYPE_CHECKING:
+    import openvino
+
+    from ovpart.backend.openvino_request import OpenVINOExecutable
+    from ovpart.model.graph import Model
+
+# Without these openvino computes in bf16 where the processor has it, and quantises activations of weight-compressed
+# MatMuls: results move by 1e-2 and more (openvino 2026.4, CPU).
+_DEFAULTS: Mapping[str, object] = {
+    "INFERENCE_PRECISION_HINT": "f32",
+    "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
+    "PERFORMANCE_HINT": "LATENCY",
+    "NUM_STREAMS": "1",
+}
+_TELEMETRY = "openvino_telemetry"
+
+
+class OpenVINOBackend:
+    """openvino's Core.
+
+    `config` of the compile methods takes openvino's own properties, in capitals, which go over the defaults
+    (``INFERENCE_PRECISION_HINT=f32``, ``DYNAMIC_QUANTIZATION_GROUP_SIZE=0``, ``PERFORMANCE_HINT=LATENCY``,
+    ``NUM_STREAMS=1``, each where the device has it), and ``num_threads`` (int; 0 or absent: openvino chooses).
+
+    Parameters
+    ----------
+    core : openvino.Core, optional
+        One that is set up already; by default one is made at first use.
+    """
+
+    name = "openvino"
+
+    def __init__(self, core: openvino.Core | None = None) -> None:
+        self._given = core
+        self._lock = threading.Lock()
+
+    @property
+    def core(self) -> openvino.Core:
+        """The Core, made at first use."""
+        with self._lock:
+            if self._given is None:
+                self._given = import_openvino().Core()
+            return self._given
+
+    def devices(self) -> Sequence[Device]:
+        """Return what ``available_devices`` lists: the only honest answer of openvino about devices."""
+        core = self.core
+        return tuple(Device(name, str(core.get_property(name, "FULL_DEVICE_NAME"))) for name in core.available_devices)
+
+    def fingerprint(self, device: str) -> str:
+        """Return openvino's build, the device's full name, what it can compute in, and the driver where it has one."""
+        self._check_device(device)
+        version = import_openvino().get_version()
+        facts = [f"openvino {version}", str(self.core.get_property(device, "FULL_DEVICE_NAME"))]
+        known = self._properties(device)
+        for name in ("OPTIMIZATION_CAPABILITIES", "DEVICE_ARCHITECTURE", "NPU_DRIVER_VERSION", "GPU_DRIVER_VERSION"):
+            if name in known:
+                value = self.core.get_property(device, name)
+                facts.append(" ".join(sorted(value)) if isinstance(value, list) else str(value))
+        return " | ".join(facts)
+
+    def compile(self, cut: Cut, device: str, config: Mapping[str, object]) -> OpenVINOExecutable:
+        """Compile a cut over its weights where they lie.
+
+        Large constants are Parameters at conversion and become shared Constants before compilation. Where conversion
+        wants their values (MatMulNBits) the conversion is done again with the weights inside, which copies them.
+
+        Raises
+        ------
+        CompileError
+            With openvino's words and the node they name; also for what would crash openvino instead of failing.
+        DeviceNotFound
+            If openvino has no such device.
+        """
+        self._check_device(device)
+        options = self._options(device, config)
+        crash = crash_in(cut)
+        if crash is not None:
+            raise CompileError(f"openvino was not asked: {crash[0]}", stage="read", node=crash[1])
+        model = self._converted(cut)
+        slots = self._step("convert", cut, lambda: bound_ports(model, cut.inputs, cut.outputs, _used(cut)))
+        compiled = self._step("compile", cut, lambda: self.core.compile_model(model, device, options))
+        return self._executable(compiled, cut.inputs, cut.outputs, slots, cut)
+
+    def compile_whole(self, model: Model, device: str, config: Mapping[str, object]) -> OpenVINOExecutable:
+        """Compile the untouched model, from its path where it has one so that openvino maps the weights itself.
+
+        Raises
+        ------
+        CompileError
+            With openvino's words; also for what would crash openvino instead of failing.
+        """
+        self._check_device(device)
+        graph = model.graph
+        if has_string(model.proto):
+            raise CompileError("openvino was not asked: it aborts the process on strings", stage="read")
+        inputs = tuple(port(name, graph.type_of(name)) for name in graph.inputs)
+        outputs = tuple(port(name, graph.type_of(name)) for name in graph.outputs)
+        used = {name for name in graph.inputs if graph.consumers.get(name) or name in graph.outputs}
+        source = model.source if isinstance(model.source, bytes | Path) else model.source.SerializeToString()
+        options = self._options(device, config)
+        read = self._step("convert", None, lambda: self.core.read_model(source))
+        slots = self._step("convert", None, lambda: bound_ports(read, inputs, outputs, used))
+        compiled = self._step("compile", None, lambda: self.core.compile_model(read, device, options))
+        return self._executable(compiled, inputs, outputs, slots, None)
+
+    def compile_file(self, path: Path, device: str, config: Mapping[str, object]) -> OpenVINOExecutable:
+        """Compile a model that openvino reads by itself: IR (``.xml``). Ports are named as in the file.
+
+        Raises
+        ------
+        CompileError
+            With openvino's words.
+        """
+        from ovpart.backend.openvino_request import ports_of
+
+        self._check_device(device)
+        options = self._options(device, config)
+        read = self._step("read", None, lambda: self.core.read_model(path))
+        compiled = self._step("compile", None, lambda: self.core.compile_model(read, device, options))
+        inputs, outputs = ports_of(read)
+        return self._executable(compiled, inputs, outputs, tuple(range(len(inputs))), None)
+
+    def load(self, blob: bytes | memoryview, cut: Cut, device: str, config: Mapping[str, object]) -> OpenVINOExecutable:
+        """Take up a blob that `export` gave. It must come from the same build and device: compare fingerprints first.
+
+        Raises
+        ------
+        CompileError
+            If openvino refuses the blob, or it has other ports than the cut.
+        """
+        self._check_device(device)
+        options = self._options(device, config)
+        openvino = import_openvino()
+        import numpy as np
+
+        # A tensor is read in place; its memory must be writeable, which a blob's need not be.
+        data = openvino.Tensor(np.frombuffer(blob, dtype=np.uint8).copy(), shared_memory=True)
+        compiled = self._step("load", cut, lambda: self.core.import_model(data, device, options))
+        slots = self._step("load", cut, lambda: bound_ports(compiled, cut.inputs, cut.outputs, _used(cut)))
+        return self._executable(compiled, cut.inputs, cut.outputs, slots, cut, keep=data)
+
+    def _converted(self, cut: Cut) -> openvino.Model:
+        try:
+            model = self.core.read_model(cut.proto.SerializeToString())
+        except RuntimeError as error:
+            if not cut.weights:
+                raise _refused("convert", cut, error) from error
+            return self._step("convert", cut, lambda: self.core.read_model(inlined(cut)))
+        return self._step("convert", cut, lambda: filled(model, cut))
+
+    def _step(self, stage: str, cut: Cut | None, action: Callable[[], Any]) -> Any:
+        """Do one step of openvino's; what it throws becomes a CompileError of that stage."""
+        try:
+            return action()
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            raise _refused(stage, cut, error) from error
+
+    def _executable(
+        self,
+        compiled: Any,
+        inputs: Sequence[Port],
+        outputs: Sequence[Port],
+        slots: Sequence[int | None],
+        cut: Cut | None,
+        keep: object = None,
+    ) -> OpenVINOExecutable:
+        from ovpart.backend.openvino_request import OpenVINOExecutable
+
+        return OpenVINOExecutable(compiled, inputs, outputs, slots, cut=cut, keep=(keep, cut))
+
+    def _check_device(self, device: str) -> None:
+        found = self.core.available_devices
+        root = device.split(".")[0]
+        if device not in found and not any(name.split(".")[0] == root for name in found):
+            raise DeviceNotFound(
+                f"openvino has no device {device!r} on this machine. Available: {', '.join(found) or 'none'}. "
+                "Install its driver, or take one that is there."
+            )
+
+    def _properties(self, device: str) -> frozenset[str]:
+        return frozenset(self.core.get_property(device, "SUPPORTED_PROPERTIES"))
+
+    def _options(self, device: str, config: Mapping[str, object]) -> dict[str, object]:
+        """Return openvino's properties for a `config`; only defaults that the device has."""
+        known = self._properties(device)
+        options = {key: value for key, value in _DEFAULTS.items() if key in known}
+        if device.startswith("NPU"):
+            options.pop("INFERENCE_PRECISION_HINT", None)  # it computes in f16 and refuses f32
+        if "PERFORMANCE_HINT" in config:
+            options.pop("NUM_STREAMS", None)  # the hint chooses the streams
+        for key, value in config.items():
+            if key == "num_threads":
+                if value and "INFERENCE_NUM_THREADS" in known:
+                    options["INFERENCE_NUM_THREADS"] = value
+            elif key.isupper():
+                options[key] = value
+            else:
+                raise OptionError(
+                    f"openvino's configuration has no key {key!r}: it takes num_threads, and openvino's own "
+                    "properties, in capitals"
+                )
+        return options
+
+
+def import_openvino() -> Any:
+    """Import openvino without its usage-data sender.
+
+    ``import openvino`` sends usage data from a forked child where the package openvino_telemetry is installed; that
+    child keeps pipes open and may hang. While openvino is imported for the first time, that package looks as if it were
+    not installed; afterwards it can be imported as before.
+    """
+    if "openvino" in sys.modules or _TELEMETRY in sys.modules:
+        import openvino
+
+        return openvino
+    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # None is how the import system spells "not there"
+    try:
+        import openvino
+    finally:
+        del sys.modules[_TELEMETRY]
+    return openvino
+
+
+def _used(cut: Cut) -> set[str]:
+    """Return the inputs of a cut that something in it reads."""
+    from ovpart.backend.openvino_model import reads
+
+    return reads(cut.proto.graph) | {value.name for value in cut.proto.graph.output}
+
+
+def _refused(stage: str, cut: Cut | None, error: Exception) -> CompileError:
+    words = shortened(error)
+    if cut is None:
+        return CompileError(f"openvino refuses the model ({stage}): {words}", stage=stage)
+    return CompileError(
+        f"openvino refuses a cluster of {len(cut.node_names)} nodes ({stage}): {words}",
+        stage=stage,
+        node=node_in_words(words, cut),
+    )

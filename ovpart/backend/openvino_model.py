@@ -1,0 +1,224 @@
+"""From a cut to an openvino model: what must not reach openvino, weights as shared constants, ports found again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ovpart.backend.base import Array, Cut, Port
+from ovpart.errors import CompileError
+from ovpart.model.types import dtype_name
+
+if TYPE_CHECKING:
+    import onnx
+    import openvino
+
+_STRING = 8  # onnx.TensorProto.STRING
+_STRING_OPERATORS = frozenset({"StringNormalizer", "StringConcat", "StringSplit", "RegexFullMatch", "TfIdfVectorizer"})
+# Short dtype name → openvino's; those that are missing cannot cross a port of openvino's.
+_TYPES = {
+    "f32": "f32", "f16": "f16", "bf16": "bf16", "f64": "f64", "i8": "i8", "i16": "i16", "i32": "i32", "i64": "i64",
+    "u8": "u8", "u16": "u16", "u32": "u32", "u64": "u64", "bool": "boolean",
+}  # fmt: skip
+_WEIGHT_TYPES = {**_TYPES, "f8e4m3fn": "f8e4m3", "f8e5m2": "f8e5m2"}
+
+
+def crash_in(cut: Cut) -> tuple[str, str | None] | None:
+    """Find what would take the process down instead of raising an error (openvino 2026.4, CPU).
+
+    Returns
+    -------
+    (str, str or None) or None
+        What it is and the key of the node it is at, or ``None``.
+    """
+    for end in (*cut.inputs, *cut.outputs):
+        if end.dtype is None:
+            return f"{end.name!r} is no tensor, or of an unknown type", None
+        if end.dtype not in _TYPES:
+            return f"{end.name!r} is of type {end.dtype}, which cannot cross openvino's ports", None
+    if has_string(cut.proto):
+        return "it aborts the process on strings", None
+    if any(tensor.external_data for tensor in cut.proto.graph.initializer):
+        return "a constant refers to external data, which cuts never do", None
+    empty = {tensor.name for tensor in cut.proto.graph.initializer if 0 in tensor.dims}
+    given = {value.name for value in cut.proto.graph.input}
+    for node, key in zip(cut.proto.graph.node, cut.node_names, strict=True):
+        if node.op_type == "Gather" and len(node.input) > 1 and node.input[1] in empty:
+            return "Gather with empty indices ends the process at compilation", key
+        if node.op_type in ("Conv", "ConvTranspose") and (len(node.input) < 2 or not node.input[1]):
+            return f"{node.op_type} without weights ends the process", key
+    unknown = given - {end.name for end in cut.inputs} - set(cut.weights)
+    if unknown:
+        return f"the cut's inputs {sorted(unknown)} are neither ports nor weights", None
+    return None
+
+
+def has_string(proto: onnx.ModelProto) -> bool:
+    """Whether strings occur in a model, as far as it can be seen without inference: openvino aborts on them."""
+    ends = (*proto.graph.input, *proto.graph.output, *proto.graph.value_info)
+    return any(i.type.tensor_type.elem_type == _STRING for i in ends) or _string_inside(proto.graph)
+
+
+def _string_inside(graph: onnx.GraphProto) -> bool:
+    if any(tensor.data_type == _STRING for tensor in graph.initializer):
+        return True
+    for node in graph.node:
+        if node.op_type in _STRING_OPERATORS:
+            return True
+        for attribute in node.attribute:
+            if attribute.t.data_type == _STRING or (node.op_type, attribute.name) == ("Constant", "value_string"):
+                return True
+            if node.op_type == "Constant" and attribute.name == "value_strings":
+                return True
+            if node.op_type == "Cast" and attribute.name == "to" and attribute.i == _STRING:
+                return True
+            if any(_string_inside(body) for body in (attribute.g, *attribute.graphs)):
+                return True
+    return False
+
+
+def reads(graph: onnx.GraphProto) -> set[str]:
+    """Return the values that nodes of a graph, or of bodies in it, read."""
+    found = {value for node in graph.node for value in node.input if value}
+    for node in graph.node:
+        for attribute in node.attribute:
+            for body in (attribute.g, *attribute.graphs):
+                found |= reads(body) | {value.name for value in body.output}
+    return found
+
+
+def filled(model: openvino.Model, cut: Cut) -> openvino.Model:
+    """Replace the Parameters of large constants by Constants over the same memory, and infer types anew.
+
+    Raises
+    ------
+    CompileError
+        If a weight has an element type that openvino has not.
+    """
+    if not cut.weights:
+        return model
+    parameters = {name: parameter for parameter in model.get_parameters() for name in parameter.output(0).names}
+    for name, array in cut.weights.items():
+        parameter = parameters.get(name)
+        if parameter is None:  # openvino dropped it: its operator ignores that input
+            continue
+        parameter.output(0).replace(_constant(array, name).output(0))
+        model.remove_parameter(parameter)
+    model.validate_nodes_and_infer_types()
+    return model
+
+
+def inlined(cut: Cut) -> bytes:
+    """Return the serialized skeleton with its weights inside: a copy, for conversions that want their values."""
+    import onnx
+    import onnx.helper
+
+    proto = onnx.ModelProto()
+    proto.CopyFrom(cut.proto)
+    infos = list(proto.graph.input)
+    del proto.graph.input[:]
+    for info in infos:
+        if info.name not in cut.weights:
+            proto.graph.input.append(info)
+            continue
+        kind = info.type.tensor_type
+        dims = [dim.dim_value for dim in kind.shape.dim]
+        proto.graph.initializer.add(
+            name=info.name, data_type=kind.elem_type, dims=dims, raw_data=_raw(cut.weights[info.name], kind.elem_type)
+        )
+    serialized: bytes = proto.SerializeToString()
+    return serialized
+
+
+def bound_ports(model: Any, inputs: Sequence[Port], outputs: Sequence[Port], used: set[str]) -> tuple[int | None, ...]:
+    """Find which input of openvino's each input of ours is; outputs keep their order.
+
+    openvino drops inputs that nothing reads, and renames one that is handed through (Dropout) to the output's name;
+    what remains keeps the declared order.
+
+    Parameters
+    ----------
+    model : openvino.Model or openvino.CompiledModel
+        After conversion.
+    inputs, outputs : sequence of Port
+        As declared.
+    used : set of str
+        Names of inputs that a node reads.
+
+    Returns
+    -------
+    tuple of int or None
+        One an input: openvino's index, ``None`` where openvino dropped it.
+
+    Raises
+    ------
+    CompileError
+        If the ports of the two do not fit.
+    """
+    if len(model.outputs) != len(outputs):
+        raise CompileError(
+            f"openvino has {len(model.outputs)} outputs where the cluster has {len(outputs)}", stage="convert"
+        )
+    seen = [set(value.names) for value in model.inputs]
+    slots: list[int | None] = [None] * len(inputs)
+    by_name = {name: index for index, names in enumerate(seen) for name in names}
+    for position, end in enumerate(inputs):
+        slots[position] = by_name.get(end.name)
+    free = [index for index in range(len(seen)) if index not in slots]
+    missing = [position for position, end in enumerate(inputs) if slots[position] is None and end.name in used]
+    if free and len(free) != len(missing):
+        raise CompileError(
+            f"openvino's inputs {[sorted(names) for names in seen]} cannot be told apart: the cluster has "
+            f"{[end.name for end in inputs]}",
+            stage="convert",
+        )
+    if free:
+        for position, index in zip(missing, free, strict=True):
+            slots[position] = index
+    _check_order(model, inputs, slots)
+    return tuple(slots)
+
+
+def _check_order(model: Any, inputs: Sequence[Port], slots: Iterable[int | None]) -> None:
+    """Check once what later goes by index: the order is as declared, each port has the declared type."""
+    taken = [(position, index) for position, index in enumerate(slots) if index is not None]
+    if [index for _, index in taken] != sorted(index for _, index in taken):
+        raise CompileError("openvino's inputs do not stand in the declared order", stage="convert")
+    for position, index in taken:
+        expected = _TYPES.get(inputs[position].dtype or "")
+        found = model.inputs[index].get_element_type().get_type_name()
+        if expected is not None and expected != found:
+            raise CompileError(
+                f"input {inputs[position].name!r} is {found} in openvino, {expected} in the model", stage="convert"
+            )
+
+
+def _constant(array: Array, name: str) -> Any:
+    import numpy as np
+    import openvino
+    from openvino import op
+
+    dtype = array.dtype
+    if dtype.isnative and dtype.kind in "fiub" and dtype.isbuiltin == 1:
+        return op.Constant(array, shared_memory=True)
+    known = _WEIGHT_TYPES.get(_short(dtype) or "")
+    if known is None:
+        raise CompileError(f"weight {name!r} is of type {dtype}, which openvino has not", stage="convert")
+    plain = array.view(np.dtype(f"u{dtype.itemsize}"))
+    tensor = openvino.Tensor(plain, openvino.Shape(list(array.shape)), getattr(openvino.Type, known))
+    return op.Constant(tensor, shared_memory=True)
+
+
+def _raw(array: Array, number: int) -> bytes:
+    import onnx.numpy_helper
+
+    tensor = onnx.numpy_helper.from_array(array)
+    if tensor.data_type != number:
+        raise CompileError(f"a weight is of type {array.dtype}, declared {dtype_name(number)}", stage="convert")
+    return tensor.raw_data
+
+
+def _short(dtype: Any) -> str | None:
+    import onnx.helper
+
+    return dtype_name(onnx.helper.np_dtype_to_tensor_dtype(dtype))

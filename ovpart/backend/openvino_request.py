@@ -1,0 +1,260 @@
+"""Executables and requests of openvino: numpy memory in and out, by index, with no copy that can be spared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ovpart.backend.base import Array, Cut, Port
+from ovpart.backend.words import node_in_words, shortened
+from ovpart.errors import InputError, RunError
+from ovpart.model.types import Dim, numpy_dtype
+
+if TYPE_CHECKING:
+    import numpy as np
+    import openvino
+
+_SHORT = {
+    "f32": "f32", "f16": "f16", "bf16": "bf16", "f64": "f64", "i8": "i8", "i16": "i16", "i32": "i32", "i64": "i64",
+    "u8": "u8", "u16": "u16", "u32": "u32", "u64": "u64", "boolean": "bool",
+}  # fmt: skip
+OWN_BUFFER_BYTES = 32 * 1024
+"""Outputs of a static shape from this size up get a new numpy buffer a run, which openvino fills; smaller ones are
+copied out of openvino's memory: binding a buffer costs about 6 us, as much as copying 32 KB."""
+_MANY_OUTPUTS = 10
+"""Above this number of outputs start_async and wait are faster than infer, which builds a dict of them (2 us each)."""
+
+
+class OpenVINOExecutable:
+    """A compiled model of openvino.
+
+    Parameters
+    ----------
+    compiled : openvino.CompiledModel
+        Its outputs stand in the order of the ports.
+    inputs, outputs : sequence of Port
+        Named as in the model.
+    slots : sequence of int or None
+        One an input: its index in openvino, ``None`` where openvino has dropped it.
+    cut : Cut or None
+        What it was compiled from, to translate error messages back.
+    keep : object
+        Whatever must live as long: constants lie in memory that openvino does not own.
+    """
+
+    def __init__(
+        self,
+        compiled: openvino.CompiledModel,
+        inputs: Sequence[Port],
+        outputs: Sequence[Port],
+        slots: Sequence[int | None],
+        *,
+        cut: Cut | None = None,
+        keep: object = None,
+    ) -> None:
+        self.inputs = tuple(inputs)
+        self.outputs = tuple(outputs)
+        self.slots = tuple(slots)
+        self.compiled = compiled
+        self._cut = cut
+        self._keep = keep
+
+    def bind(self) -> OpenVINORequest:
+        """Make a request."""
+        return OpenVINORequest(self)
+
+    def export(self) -> bytes | None:
+        """Return the compiled blob: weights included, for the same build of openvino and the same device only."""
+        import io
+
+        stream = io.BytesIO()
+        self.compiled.export_model(stream)
+        return stream.getvalue()
+
+    def failed(self, error: Exception) -> RunError:
+        """Return the error of a failed run, naming the node where openvino names one."""
+        words = shortened(error)
+        node = None if self._cut is None else node_in_words(words, self._cut)
+        return RunError(f"openvino failed{'' if node is None else f' at node {node!r}'}: {words}")
+
+
+class OpenVINORequest:
+    """An infer request."""
+
+    __slots__ = (
+        "_arrays", "_buffers", "_copied", "_dtypes", "_executable", "_infer", "_own", "_plain", "_request", "_slots",
+        "_tensor", "_types",
+    )  # fmt: skip
+
+    def __init__(self, executable: OpenVINOExecutable) -> None:
+        import numpy as np
+        import openvino
+
+        # The request below openvino's Python class: the same, without its dispatch of arguments.
+        binding: Any = openvino.CompiledModel.__base__
+        self._request: Any = binding.create_infer_request(executable.compiled)
+        self._executable = executable
+        self._slots = executable.slots
+        self._tensor = openvino.Tensor
+        self._types = [None if slot is None else executable.compiled.inputs[slot].element_type for slot in self._slots]
+        names = [None if kind is None else _SHORT[kind.get_type_name()] for kind in self._types]
+        self._dtypes = [None if name is None else numpy_dtype(name) for name in names]
+        self._plain = [dtype is not None and dtype.isbuiltin == 1 for dtype in self._dtypes]
+        # openvino keeps the address of an input, not the array: these references keep it alive.
+        self._arrays: list[Array] = [None] * len(self._slots)
+        self._copied = [False] * len(self._slots)
+        self._own: list[tuple[int, tuple[int, ...], np.dtype]] = []
+        self._buffers: dict[int, Array] = {}
+        for index, output in enumerate(executable.compiled.outputs):
+            name = _SHORT.get(output.element_type.get_type_name())
+            if name is None or output.partial_shape.is_dynamic or not numpy_dtype(name).isbuiltin:
+                continue
+            shape, dtype = tuple(output.shape), numpy_dtype(name)
+            if int(np.prod(shape)) * dtype.itemsize >= OWN_BUFFER_BYTES:
+                self._own.append((index, shape, dtype))
+        infer = self._run_many if len(executable.compiled.outputs) > _MANY_OUTPUTS else self._run_few
+        self._infer = infer
+
+    def set_input(self, index: int, array: Array) -> None:
+        """Bind an input: writeable, native, C-contiguous arrays by address; read-only ones too; others are copied.
+
+        Raises
+        ------
+        InputError
+            If the dtype or the shape does not fit the port.
+        """
+        slot = self._slots[index]
+        if slot is None:
+            return
+        if array is self._arrays[index] and not self._copied[index]:
+            return
+        shared = self._shareable(index, array)
+        try:
+            tensor = self._tensor(shared, shared_memory=True) if self._plain[index] else self._typed(shared, index)
+            self._request.set_input_tensor(slot, tensor)
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise InputError(f"input {self._executable.inputs[index].name!r}: {shortened(error)}") from error
+        self._arrays[index] = shared
+        self._copied[index] = shared is not array
+
+    def run(self) -> None:
+        """Compute."""
+        try:
+            if self._own:
+                self._renew_buffers()
+            self._infer()
+        except (RuntimeError, ValueError) as error:
+            raise self._executable.failed(error) from error
+
+    def start(self) -> None:
+        """Begin to compute."""
+        try:
+            if self._own:
+                self._renew_buffers()
+            self._request.start_async({}, None)
+        except (RuntimeError, ValueError) as error:
+            raise self._executable.failed(error) from error
+
+    def wait(self) -> None:
+        """Wait for what `start` began."""
+        try:
+            self._request.wait()
+        except (RuntimeError, ValueError) as error:
+            raise self._executable.failed(error) from error
+
+    def cancel(self) -> None:
+        """Ask a run under way to stop."""
+        self._request.cancel()
+
+    def take_output(self, index: int) -> Array:
+        """Return an output of the last run: the buffer that openvino filled for this run, or a copy."""
+        buffer = self._buffers.get(index)
+        if buffer is not None:
+            return buffer
+        tensor = self._request.get_output_tensor(index)
+        data = tensor.data
+        name = _SHORT.get(tensor.element_type.get_type_name())
+        if name is None:
+            raise RunError(f"output {self._executable.outputs[index].name!r} has openvino's type {tensor.element_type}")
+        copied = data.copy()
+        return copied if copied.dtype == numpy_dtype(name) else copied.view(numpy_dtype(name))
+
+    def _run_few(self) -> None:
+        self._request.infer({}, share_outputs=True, decode_strings=False)
+
+    def _run_many(self) -> None:
+        self._request.start_async({}, None)
+        self._request.wait()
+
+    def _renew_buffers(self) -> None:
+        import numpy as np
+
+        for index, shape, dtype in self._own:
+            buffer = np.empty(shape, dtype)
+            self._request.set_output_tensor(index, self._tensor(buffer, shared_memory=True))
+            self._buffers[index] = buffer
+
+    def _shareable(self, index: int, array: Array) -> np.ndarray:
+        """Return an array that openvino can read in place: the same one wherever possible."""
+        import numpy as np
+
+        expected = self._dtypes[index]
+        if not isinstance(array, np.ndarray):
+            array = np.asarray(array)
+        dtype = array.dtype
+        if dtype != expected:
+            if not dtype.isnative and dtype.newbyteorder("=") == expected:
+                array = array.astype(expected)
+            else:
+                raise InputError(f"input {self._executable.inputs[index].name!r}: expected {expected}, got {dtype}")
+        elif dtype.char in "qQ":  # onnxruntime gives its int64 as long long, which openvino does not know
+            array = array.view(expected)
+        flags = array.flags
+        if not flags.c_contiguous:
+            array = array.copy(order="C")
+        return array if flags.writeable else _writeable(array)
+
+    def _typed(self, array: np.ndarray, index: int) -> Any:
+        import numpy as np
+        import openvino
+
+        plain = array.view(np.dtype(f"u{array.dtype.itemsize}"))
+        return self._tensor(plain, openvino.Shape(list(array.shape)), self._types[index])
+
+
+class _Alias:
+    """The memory of a read-only array, described as writeable."""
+
+    __slots__ = ("__array_interface__", "owner")
+
+    def __init__(self, array: np.ndarray) -> None:
+        interface = dict(array.__array_interface__)
+        interface["data"] = (interface["data"][0], False)
+        self.__array_interface__ = interface
+        self.owner = array
+
+
+def _writeable(array: np.ndarray) -> np.ndarray:
+    """Return a view that openvino accepts: it refuses read-only arrays, though it never writes to an input."""
+    import numpy as np
+
+    if array.dtype.isbuiltin != 1:
+        return array.copy()
+    return np.asarray(_Alias(array))
+
+
+def ports_of(model: openvino.Model) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
+    """Return the ports of a model of openvino's own format, named by the first of their names in the alphabet."""
+
+    def one(value: Any, index: int) -> Port:
+        names = sorted(value.names)
+        rank = value.partial_shape.rank
+        dims: tuple[Dim, ...] | None = None
+        if rank.is_static:
+            dims = tuple(d.get_length() if d.is_static else None for d in value.partial_shape)
+        return Port(names[0] if names else f"port_{index}", _SHORT.get(value.element_type.get_type_name()), dims)
+
+    return (
+        tuple(one(value, index) for index, value in enumerate(model.inputs)),
+        tuple(one(value, index) for index, value in enumerate(model.outputs)),
+    )
