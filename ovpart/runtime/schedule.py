@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, TypeAlias
 
-from ovpart.errors import RunError
+from ovpart.errors import InputError, OvpartError, RunError
 from ovpart.runtime.buffers import copied, part
 from ovpart.runtime.feed import check_outputs, require
 from ovpart.runtime.pool import CLOSED, Pool
@@ -21,8 +21,12 @@ from ovpart.runtime.wiring import Route, Wiring
 if TYPE_CHECKING:
     from ovpart.backend.base import Array, Executable, Port, Request
 
-OnFailure: TypeAlias = "Callable[[str, RunError, Mapping[str, Array]], Sequence[Array]]"
-"""``on_failure(cluster_id, error, feed)``: gives all outputs of the graph, in its order, or raises."""
+OnFailure: TypeAlias = "Callable[[str, OvpartError, Mapping[str, Array]], Sequence[Array]]"
+"""``on_failure(cluster_id, error, feed)``: gives all outputs of the graph, in its order, or raises.
+
+The error is a RunError, or an InputError where the engine does not take what a checked feed, or a step before it, has
+given.
+"""
 
 _Calls: TypeAlias = "tuple[Callable[[int, Array], None], Callable[[], None], Callable[[int], Array]]"
 
@@ -52,8 +56,8 @@ def bind_schedule(
     constants : mapping of str to array, optional
         Values of outputs that are initializers or come from constant nodes.
     on_failure : callable, optional
-        ``on_failure(cluster_id, error, feed)`` is called when a step raises RunError, and gives all outputs of the
-        graph, computed elsewhere, which the run then returns; or raises. Without it the error itself is raised.
+        ``on_failure(cluster_id, error, feed)`` is called when a step fails, and gives all outputs of the graph,
+        computed elsewhere, which the run then returns; or raises. Without it the error itself is raised.
     timed : bool
         Measure each step (:meth:`Schedule.times`). Off costs nothing.
 
@@ -143,7 +147,7 @@ class Schedule:
         # A lease is given back only after a good run: what a failure left in the engine's requests is not looked into.
         try:
             values = _run_one(lease, given) if route.direct else _walk(route, lease, given, self._tail)
-        except RunError as error:
+        except (RunError, InputError) as error:
             self._binder.retire(lease)
             return self._failed(lease.position, error, feed, wanted)
         except BaseException:
@@ -174,7 +178,7 @@ class Schedule:
         return route
 
     def _failed(
-        self, position: int, error: RunError, feed: Mapping[str, Array], wanted: Sequence[str] | None
+        self, position: int, error: OvpartError, feed: Mapping[str, Array], wanted: Sequence[str] | None
     ) -> list[Array]:
         if self._on_failure is None:
             raise error
@@ -282,7 +286,7 @@ def _walk(route: Route, lease: Lease, given: list[Array], tail: list[Array]) -> 
                 slots[slot] = take_output(index)
             for slot in release:
                 slots[slot] = None
-    except RunError:
+    except (RunError, InputError):
         lease.position = position
         raise
     values = [slots[slot] for slot in route.outputs]
