@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from ovpart.model.weights import Weights
 
 
+NO_BODIES: Mapping[str, Graph] = {}
+"""What nodes without bodies share: one object for all, never filled."""
+
+
+def _no_bodies() -> Mapping[str, Graph]:
+    return NO_BODIES
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """One node of a scope.
@@ -31,17 +39,18 @@ class Node:
     op_type, domain : str
         As in the file; ``"ai.onnx"`` is written as ``""``.
     since : int
-        The opset version in which this form of the operator was introduced; 0 where onnx has no schema for it.
+        The opset version in which this form of the operator was introduced; 0 where neither onnx nor our table of
+        contrib operators describes it.
     name : str
         As in the file: may be empty, may be shared by several nodes.
     key : str
-        The name of the first output that has one: unique in the scope, and what reports call the node if it has no name.
+        The name of the first output that has one: unique in the scope, and what reports call a node without a name.
     inputs, outputs : tuple of str
         Value names; ``""`` for an optional one that is left out.
     captures : tuple of str
         Values of outer scopes (this one included) that bodies read, sorted; empty for nodes without bodies.
     proto : onnx.NodeProto
-        The node itself, functions inlined; for attributes see :func:`attributes`. Never modified.
+        The node itself, functions inlined; attributes: :func:`ovpart.model.attributes.attributes`. Never modified.
     bodies : mapping of str to Graph
         Attribute name → body, for If, Loop, Scan and others with graph attributes.
     """
@@ -56,7 +65,7 @@ class Node:
     outputs: tuple[str, ...]
     proto: onnx.NodeProto
     captures: tuple[str, ...] = ()
-    bodies: Mapping[str, Graph] = field(default_factory=dict)
+    bodies: Mapping[str, Graph] = field(default_factory=_no_bodies)
 
     @property
     def label(self) -> str:
@@ -71,7 +80,9 @@ class Node:
     @property
     def reads(self) -> tuple[str, ...]:
         """All values of this scope and outer ones that the node needs, captures included, ``""`` left out."""
-        return tuple(x for x in self.inputs if x) + self.captures if self.captures else tuple(x for x in self.inputs if x)
+        return (
+            tuple(x for x in self.inputs if x) + self.captures if self.captures else tuple(x for x in self.inputs if x)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +98,9 @@ class Graph:
     inputs, outputs : tuple of str
         As declared. In the main scope, initializers that are also inputs stand in `overridable`, not in `inputs`.
     overridable : tuple of str
-        Graph inputs with a default value (ONNX IR spec, "Initializers"); also keys of `initializers`, and constants like
-        any other here: this is the form for calls that do not override them. The form for calls that do has them in
-        `inputs` (:func:`ovpart.model.read.general_form`).
+        Graph inputs with a default value (ONNX IR spec, "Initializers"); also keys of `initializers`, and constants
+        like any other here: this is the form for calls that do not override them. The form for those that do has them
+        in `inputs` (:func:`ovpart.model.read.general_form`).
     initializers : mapping of str to onnx.TensorProto
         Constant values, tensors of ``Constant`` nodes excluded. Large ones are typed stubs without data: the data is
         had from ``model.weights``.

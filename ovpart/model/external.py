@@ -1,0 +1,134 @@
+"""External data: which byte range of which file a tensor refers to, and whether it may.
+
+A model is untrusted input. Its external data may lie in the model's own folder and below it, and nowhere else, symbolic
+links followed; only regular files are opened, so that no pipe or device can make the reader wait.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ovpart.errors import ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx
+
+MEMORY_TAG = "_ORT_MEM_ADDR_"
+"""Marks an address in this process's memory as "location" (onnxruntime): never followed."""
+
+
+class Files:
+    """The external files of one model, each mapped once.
+
+    Parameters
+    ----------
+    folder : Path or None
+        The model's folder; ``None`` for models that come from memory, which have no place to look at.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+        self._maps: dict[str, np.ndarray] = {}
+
+    def locate(self, tensor: onnx.TensorProto, nbytes: int) -> tuple[np.ndarray, int]:
+        """Return the mapped file and the offset at which a tensor's data lies.
+
+        Parameters
+        ----------
+        tensor : onnx.TensorProto
+            With ``data_location`` EXTERNAL.
+        nbytes : int
+            How many bytes its dims and dtype ask for.
+
+        Raises
+        ------
+        ModelError
+            Where the location is empty, absolute, a memory address, outside of the folder, missing or no regular file;
+            where offset or length is no number, negative, past the end, or not what the dims ask for.
+        """
+        entries = {e.key: e.value for e in tensor.external_data}
+        location = entries.get("location", "")
+        subject = f"the external data of tensor {tensor.name!r} (location {location!r})"
+        if MEMORY_TAG in location:
+            raise ModelError(
+                f"{subject} is a memory address ({MEMORY_TAG}): no model from outside may refer to memory. "
+                "Save the model with its weights in a file."
+            )
+        offset = _number(entries, "offset", subject) or 0
+        length = _number(entries, "length", subject)
+        # Writers leave the length out, or write 0, to mean all that the dims ask for.
+        if length and length != nbytes:
+            raise ModelError(f"{subject} has length {length}, but its dims and type take {nbytes} bytes")
+        mapped = self._open(location, subject)
+        if offset + nbytes > mapped.size:
+            raise ModelError(
+                f"{subject} needs bytes {offset} to {offset + nbytes}, but the file has {mapped.size} bytes: "
+                "it is incomplete, or belongs to another model"
+            )
+        return mapped, offset
+
+    def _open(self, location: str, subject: str) -> np.ndarray:
+        if not location or "\0" in location:
+            raise ModelError(f"{subject} names no file")
+        if os.path.isabs(location) or location[0] in "/\\" or location[1:2] == ":":
+            raise ModelError(f"{subject} is an absolute path; only files in the model's own folder are read")
+        if self.folder is None:
+            raise ModelError(
+                f"{subject} cannot be found: a model given as bytes or ModelProto has no folder. "
+                "Pass the path of the .onnx file, or load the data first (onnx.load does)."
+            )
+        root = os.path.realpath(self.folder)
+        path = os.path.realpath(os.path.join(root, location))
+        if os.path.commonpath([root, path]) != root:
+            raise ModelError(
+                f"{subject} leads out of the model's folder, to {path!r}; only files inside of {root!r} are read. "
+                "Copy the file there if you trust it."
+            )
+        if path not in self._maps:
+            self._maps[path] = map_file(path, subject)
+        return self._maps[path]
+
+
+def map_file(path: str, subject: str) -> np.ndarray:
+    """Map a regular file as ``uint8``, copy on write: views of it are writeable, and the file never changes.
+
+    Raises
+    ------
+    ModelError
+        Where it is missing, not readable, a folder, a pipe or a device; the message begins with `subject`.
+    """
+    import numpy as np
+
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise ModelError(f"{subject} is no regular file: {path!r}")
+        # Should a pipe stand there by now: not to wait for its other end.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except FileNotFoundError:
+        raise ModelError(f"{subject} does not exist: {path!r}") from None
+    except OSError as error:
+        raise ModelError(f"{subject} cannot be opened: {error.strerror or error} ({path!r})") from error
+    with os.fdopen(handle, "rb") as file:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise ModelError(f"{subject} is no regular file: {path!r}")
+        if status.st_size == 0:
+            return np.empty(0, dtype=np.uint8)
+        return np.memmap(file, dtype=np.uint8, mode="c")
+
+
+def _number(entries: Mapping[str, str], key: str, subject: str) -> int | None:
+    text = entries.get(key)
+    if text is None or text == "":
+        return None
+    if not (text.isascii() and text.lstrip("-").isdigit()) or len(text) > 20:
+        raise ModelError(f"{subject} has {key} {text!r}, which is no number")
+    value = int(text)
+    if value < 0:
+        raise ModelError(f"{subject} has a negative {key}: {value}")
+    return value
