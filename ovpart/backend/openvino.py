@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,9 @@ _DEFAULTS: Mapping[str, object] = {
     "PERFORMANCE_HINT": "LATENCY",
     "NUM_STREAMS": "1",
 }
+# No streams: a run computes in the thread that asks for it. With one stream of one thread the CPU plugin's synchronous
+# infer loses the errors of a run and leaves the results of the one before (openvino 2026.4; start_async does not).
+_IN_CALLER = "0"
 _TELEMETRY = "openvino_telemetry"
 
 
@@ -205,6 +209,8 @@ class OpenVINOBackend:
             options.pop("INFERENCE_PRECISION_HINT", None)  # it computes in f16 and refuses f32
         if "PERFORMANCE_HINT" in config:
             options.pop("NUM_STREAMS", None)  # the hint chooses the streams
+        elif "NUM_STREAMS" in options and _threads(config) == 1:
+            options["NUM_STREAMS"] = _IN_CALLER
         for key, value in config.items():
             if key == "num_threads":
                 if value and "INFERENCE_NUM_THREADS" in known:
@@ -217,6 +223,12 @@ class OpenVINOBackend:
                     "properties, in capitals"
                 )
         return options
+
+
+def _threads(config: Mapping[str, object]) -> int:
+    """Return how many threads openvino will compute with on the CPU, as far as that is known before."""
+    asked = str(config.get("INFERENCE_NUM_THREADS") or config.get("num_threads") or 0)
+    return int(asked) if asked.isdigit() and asked != "0" else os.cpu_count() or 1
 
 
 def import_openvino() -> Any:

@@ -59,6 +59,15 @@ class OpenVINOExecutable:
         self._cut = cut
         self._keep = keep
 
+    @property
+    def loses_errors(self) -> bool:
+        """Whether a synchronous infer would lose the errors of a run: one stream or more, of one thread each."""
+        known = self.compiled.get_property("SUPPORTED_PROPERTIES")
+        if "INFERENCE_NUM_THREADS" not in known or "NUM_STREAMS" not in known:
+            return False
+        threads, streams = (int(self.compiled.get_property(key)) for key in ("INFERENCE_NUM_THREADS", "NUM_STREAMS"))
+        return streams > 0 and threads <= streams
+
     def bind(self) -> OpenVINORequest:
         """Make a request."""
         return OpenVINORequest(self)
@@ -112,8 +121,8 @@ class OpenVINORequest:
             shape, dtype = tuple(output.shape), numpy_dtype(name)
             if int(np.prod(shape)) * dtype.itemsize >= OWN_BUFFER_BYTES:
                 self._own.append((index, shape, dtype))
-        infer = self._run_many if len(executable.compiled.outputs) > _MANY_OUTPUTS else self._run_few
-        self._infer = infer
+        many = len(executable.compiled.outputs) > _MANY_OUTPUTS
+        self._infer = self._run_many if many or executable.loses_errors else self._run_few
 
     def set_input(self, index: int, array: Array) -> None:
         """Bind an input: writeable, native, C-contiguous arrays by address; read-only ones too; others are copied.

@@ -1,0 +1,197 @@
+"""A backend for tests: takes the operators it is told to, fails where it is told to, counts what it is asked.
+
+It computes through ``onnx.reference``, so that its answers are right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ovpart.backend.base import Cut, Device, Port
+from ovpart.backend.cut import make_cut
+from ovpart.backend.reference import ReferenceBackend, ReferenceExecutable, ReferenceRequest
+from ovpart.errors import CompileError, OptionError, RunError
+
+if TYPE_CHECKING:
+    from ovpart.model.graph import Model
+
+STAGES = ("read", "convert", "compile", "load", "run")
+"""Where a fake can fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failure that a fake backend is told to have.
+
+    Attributes
+    ----------
+    stage : str
+        ``"read"``, ``"convert"``, ``"compile"``, ``"load"`` or ``"run"``.
+    words : str
+        What the engine says.
+    operator : str
+        Only for cuts that hold this operator (``"Relu"``, ``"com.microsoft.Gelu"``); empty: for all.
+    at : int
+        From the how-manieth time on at which that stage is reached, counted over all cuts; 1 is the first.
+    times : int
+        How many times; 0: from then on always.
+    names_node : bool
+        Whether the error names the (first) node with `operator`.
+    """
+
+    stage: str
+    words: str = "the fake was told to fail"
+    operator: str = ""
+    at: int = 1
+    times: int = 0
+    names_node: bool = False
+
+    def __post_init__(self) -> None:
+        if self.stage not in STAGES:
+            raise OptionError(f"stage={self.stage!r}: a fake can fail at {', '.join(STAGES)}")
+
+    def due(self, count: int) -> bool:
+        """Whether the failure comes at the `count`-th time."""
+        return count >= self.at and (not self.times or count < self.at + self.times)
+
+
+class FakeBackend:
+    """A backend that fails on demand.
+
+    Parameters
+    ----------
+    operators : iterable of str, optional
+        Operators that it takes (``"Relu"``, ``"com.microsoft.Gelu"``); by default all. Others it refuses.
+    devices : sequence of str
+        Names of its devices.
+    failures : iterable of Failure
+        When to fail.
+
+    Attributes
+    ----------
+    calls : collections.Counter
+        How often each stage was reached, and ``"bind"``, ``"export"``.
+    cuts : list of Cut
+        Every cut that it was given to compile, in order.
+    """
+
+    name = "fake"
+
+    def __init__(
+        self,
+        operators: Iterable[str] | None = None,
+        *,
+        devices: Sequence[str] = ("CPU",),
+        failures: Iterable[Failure] = (),
+    ) -> None:
+        self.operators = None if operators is None else frozenset(operators)
+        self.failures = tuple(failures)
+        self.calls: Counter[str] = Counter()
+        self.cuts: list[Cut] = []
+        self._devices = tuple(Device(name, "a device for tests") for name in devices)
+        self._reference = ReferenceBackend()
+
+    def devices(self) -> Sequence[Device]:
+        """Return the devices that it was told to have."""
+        return self._devices
+
+    def fingerprint(self, device: str) -> str:
+        """Return one line that never changes."""
+        return "fake 1"
+
+    def compile(self, cut: Cut, device: str, config: Mapping[str, object]) -> FakeExecutable:
+        """Compile a cut, or fail as told."""
+        self.cuts.append(cut)
+        self._reach("read", cut)
+        self._reach("convert", cut)
+        for node, key in zip(cut.proto.graph.node, cut.node_names, strict=True):
+            operator = _operator(node.domain, node.op_type)
+            if key and self.operators is not None and operator not in self.operators:
+                raise CompileError(f"the fake does not take {operator}", stage="convert", node=key)
+        self._reach("compile", cut)
+        return FakeExecutable(self, self._reference.compile(cut, "CPU", {}))
+
+    def compile_whole(self, model: Model, device: str, config: Mapping[str, object]) -> FakeExecutable:
+        """Compile all nodes that outputs depend on as one cut."""
+        graph = model.graph
+        used = [node.index for node in graph.nodes if node.index not in graph.constant and node.index not in graph.dead]
+        return self.compile(make_cut(model, used, graph.inputs, graph.outputs), device, config)
+
+    def load(self, blob: bytes | memoryview, cut: Cut, device: str, config: Mapping[str, object]) -> FakeExecutable:
+        """Take up a blob of the same cut."""
+        self._reach("load", cut)
+        if bytes(blob) != blob_of(cut):
+            raise CompileError("the blob is not of this cut", stage="load")
+        return FakeExecutable(self, self._reference.compile(cut, "CPU", {}))
+
+    def reach_run(self, cut: Cut) -> None:
+        """Count a run; raise RunError where it is to fail."""
+        self._reach("run", cut)
+
+    def _reach(self, stage: str, cut: Cut) -> None:
+        """Count a stage; fail where that is due."""
+        self.calls[stage] += 1
+        for failure in self.failures:
+            if failure.stage != stage or not failure.due(self.calls[stage]):
+                continue
+            node = _node_with(cut, failure.operator)
+            if failure.operator and node is None:
+                continue
+            if stage == "run":
+                raise RunError(failure.words)
+            raise CompileError(failure.words, stage=stage, node=node if failure.names_node else None)
+
+
+class FakeExecutable:
+    """What a fake backend compiles."""
+
+    def __init__(self, backend: FakeBackend, reference: ReferenceExecutable) -> None:
+        self.inputs: Sequence[Port] = reference.inputs
+        self.outputs: Sequence[Port] = reference.outputs
+        self.backend = backend
+        self.reference = reference
+
+    def bind(self) -> FakeRequest:
+        """Make a request."""
+        self.backend.calls["bind"] += 1
+        return FakeRequest(self)
+
+    def export(self) -> bytes | None:
+        """Return a blob that only the same cut takes up."""
+        self.backend.calls["export"] += 1
+        return blob_of(self.reference.cut)
+
+
+class FakeRequest(ReferenceRequest):
+    """A run that fails where its backend was told to."""
+
+    __slots__ = ("_fake",)
+
+    def __init__(self, executable: FakeExecutable) -> None:
+        super().__init__(executable.reference)
+        self._fake = executable
+
+    def run(self) -> None:
+        """Compute, or fail as told."""
+        self._fake.backend.reach_run(self._fake.reference.cut)
+        super().run()
+
+
+def blob_of(cut: Cut) -> bytes:
+    """Return the blob of a fake executable: a hash of the cut's skeleton."""
+    return b"fake " + hashlib.sha256(cut.proto.SerializeToString(deterministic=True)).digest()
+
+
+def _operator(domain: str, op_type: str) -> str:
+    return f"{domain}.{op_type}" if domain not in ("", "ai.onnx") else op_type
+
+
+def _node_with(cut: Cut, operator: str) -> str | None:
+    for node, key in zip(cut.proto.graph.node, cut.node_names, strict=True):
+        if _operator(node.domain, node.op_type) == operator:
+            return key
+    return None
