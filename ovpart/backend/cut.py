@@ -155,7 +155,8 @@ def _closure(
     Constants without a known value (sequences, or what was not folded) bring the constant-only nodes that make them.
     """
     graph = model.graph
-    indices = set(nodes)
+    # A node whose values are known is a constant: its copy might hold a stub in place of its data.
+    indices = {i for i in nodes if any(value not in model.weights for value in graph.nodes[i].outputs if value)}
     made = {value for index in indices for value in graph.nodes[index].outputs if value} | set(inputs)
     constants: dict[str, None] = {}
     pending = [(value, graph.nodes[i].key) for i in sorted(indices) for value in graph.nodes[i].reads]

@@ -220,7 +220,7 @@ def _shared(cut: Cut) -> tuple[dict[str, Any], list[Array]]:
 def _refused(error: Exception | None, cut: Cut) -> CompileError:
     words = shortened(error)
     return CompileError(
-        f"onnxruntime refuses a cluster of {len(cut.node_names)} nodes: {words}", node=node_in_words(words, cut)
+        f"onnxruntime refuses a cluster of {len(cut.node_names)} nodes: {words}", node=node_in_words(str(error), cut)
     )
 
 

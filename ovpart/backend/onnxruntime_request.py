@@ -90,7 +90,7 @@ class OnnxRuntimeExecutable:
     def failed(self, error: Exception) -> RunError:
         """Return the error of a failed run, naming the node where onnxruntime names one."""
         words = shortened(error)
-        node = None if self._cut is None else node_in_words(words, self._cut)
+        node = None if self._cut is None else node_in_words(str(error), self._cut)
         return RunError(f"onnxruntime failed{'' if node is None else f' at node {node!r}'}: {words}")
 
 

@@ -264,5 +264,5 @@ def _refused(stage: str, cut: Cut | None, error: Exception) -> CompileError:
     return CompileError(
         f"openvino refuses a cluster of {len(cut.node_names)} nodes ({stage}): {words}",
         stage=stage,
-        node=node_in_words(words, cut),
+        node=node_in_words(str(error), cut),
     )

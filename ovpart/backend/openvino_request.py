@@ -83,7 +83,7 @@ class OpenVINOExecutable:
     def failed(self, error: Exception) -> RunError:
         """Return the error of a failed run, naming the node where openvino names one."""
         words = shortened(error)
-        node = None if self._cut is None else node_in_words(words, self._cut)
+        node = None if self._cut is None else node_in_words(str(error), self._cut)
         return RunError(f"openvino failed{'' if node is None else f' at node {node!r}'}: {words}")
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import onnx
+
     from ovpart.backend.base import Cut
 
 # Where engines put a node's name, most telling first. openvino 2026.4 (front end, core, CPU plugin), onnxruntime 1.31.
@@ -29,8 +31,15 @@ _LONGEST = 2000  # characters of an engine's message that are repeated; stack tr
 def node_in_words(words: str, cut: Cut) -> str | None:
     """Return the key of the node of `cut` that an engine's message names, ``None`` where it names none.
 
-    Looked for are, in this order: a node's name, the name of one of its outputs, its operator where the message lists
-    operators and the cut has only one node of that kind.
+    Looked for are, in this order: a node's name, the name of one of its outputs, the same of a node in its bodies, its
+    operator where the message lists operators and the cut has only one node of that kind.
+
+    Parameters
+    ----------
+    words : str
+        The message as the engine gave it, lines and all.
+    cut : Cut
+        What the engine was given.
     """
     names = dict(_names(cut))
     for place in _PLACES:
@@ -54,12 +63,24 @@ def shortened(words: object) -> str:
 
 
 def _names(cut: Cut) -> Iterator[tuple[str, str]]:
+    """Yield (name in the cut, key of a node), the more telling later."""
+    for node, key in zip(cut.proto.graph.node, cut.node_names, strict=True):
+        if key:
+            yield from ((name, key) for name in _inner_names(node))
     for node, key in zip(cut.proto.graph.node, cut.node_names, strict=True):
         if key:
             yield from ((output, key) for output in node.output if output)
     for node, key in zip(cut.proto.graph.node, cut.node_names, strict=True):
         if key and node.name:
             yield node.name, key
+
+
+def _inner_names(node: onnx.NodeProto) -> Iterator[str]:
+    for attribute in node.attribute:
+        for body in (attribute.g, *attribute.graphs):
+            for inner in body.node:
+                yield from (name for name in (inner.name, *inner.output) if name)
+                yield from _inner_names(inner)
 
 
 def _operators(cut: Cut) -> Iterator[tuple[str, str]]:
