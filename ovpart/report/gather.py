@@ -1,0 +1,159 @@
+"""Gather the facts of a plan: shares, fallbacks by reason, guards, and what blocks most."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from ovpart.model.graph import Model
+from ovpart.partition.build import make_plan
+from ovpart.partition.flops import node_flops, weight_bytes
+from ovpart.partition.plan import Cluster, Label, Plan
+from ovpart.report.facts import NOT_WORTH, Blocker, Fallback, Share
+
+WhatIf = Callable[[Sequence[int]], Plan]
+"""Makes the plan anew as if these nodes were supported."""
+
+
+def shares_of(plan: Plan) -> tuple[Share, ...]:
+    """Return what each engine and device has, the device asked for first.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan.
+    """
+    by_label: dict[Label, list[Cluster]] = {}
+    for cluster in plan.clusters:
+        by_label.setdefault(cluster.label, []).append(cluster)
+    totals = _Totals.of(plan, plan.clusters)
+    shares = []
+    for label, clusters in sorted(by_label.items(), key=lambda item: not item[0].delegated):
+        mine = _Totals.of(plan, clusters)
+        shares.append(
+            Share(
+                label=label,
+                nodes=mine.nodes,
+                of_nodes=mine.nodes / totals.nodes,
+                of_flops=mine.flops / totals.flops if totals.flops else None,
+                of_weights=mine.weights / totals.weights if totals.weights else None,
+                clusters=len(clusters),
+            )
+        )
+    return tuple(shares)
+
+
+@dataclass(frozen=True, slots=True)
+class _Totals:
+    """Nodes, operations and weight bytes of some clusters."""
+
+    nodes: int
+    flops: int
+    weights: int
+
+    @classmethod
+    def of(cls, plan: Plan, clusters: Iterable[Cluster]) -> _Totals:
+        nodes = [plan.graph.nodes[index] for cluster in clusters for index in cluster.nodes]
+        flops = sum(node_flops(plan.graph, node) for node in nodes)
+        return cls(len(nodes), flops, sum(weight_bytes(plan.graph, node) for node in nodes))
+
+
+def fallbacks_of(plan: Plan) -> tuple[Fallback, ...]:
+    """Return why nodes are not on the device, one entry a reason, the most frequent first."""
+    by_reason: dict[_Why, list[int]] = {}
+    for cluster in plan.islands:
+        for index in cluster.nodes:
+            by_reason.setdefault(_why(plan, index), []).append(index)
+    fallbacks = [_fallback(plan, why, sorted(nodes)) for why, nodes in by_reason.items()]
+    return tuple(sorted(fallbacks, key=lambda f: (-f.count, f.indices)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Why:
+    """Why a node is not on the device: what fallbacks are grouped by."""
+
+    reason: str
+    rule: str
+    hint: str
+    source: str
+    deferred: bool = False
+
+
+def _why(plan: Plan, index: int) -> _Why:
+    # Nodes that the device would take and that the partition left behind all the same: their verdict is a yes.
+    overruled = plan.overruled.get(index)
+    if overruled is None:
+        verdict = plan.verdicts[index]
+        return _Why(verdict.reason, verdict.rule, verdict.hint, verdict.source, verdict.deferred)
+    # The detail behind the colon is a figure or a name of one component: grouped by it, each would stand alone.
+    reason = overruled.partition(":")[0]
+    if NOT_WORTH in overruled:
+        return _Why(reason, NOT_WORTH, "min_gain=0 delegates it all the same", "predicted")
+    return _Why(reason, "partition", "", "partition")
+
+
+def _fallback(plan: Plan, why: _Why, indices: Sequence[int]) -> Fallback:
+    nodes = [plan.graph.nodes[index] for index in indices]
+    return Fallback(
+        ops=tuple(op for op, _ in Counter(node.op_id for node in nodes).most_common()),
+        reason=why.reason,
+        rule=why.rule,
+        hint=why.hint,
+        source=why.source,
+        nodes=tuple(node.label for node in nodes),
+        indices=tuple(indices),
+        deferred=why.deferred,
+    )
+
+
+def guarded_nodes(plan: Plan) -> int:
+    """Return how many delegated nodes rely on a guard."""
+    return sum(plan.verdicts[i].guard is not None for cluster in plan.delegated for i in cluster.nodes)
+
+
+def blockers_of(plan: Plan, fallbacks: Iterable[Fallback], what_if: WhatIf, *, most: int = 3) -> tuple[Blocker, ...]:
+    """Return what would change if the reasons that keep most nodes back fell away, the largest effect first.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan.
+    fallbacks : iterable of Fallback
+        Why nodes are not on the device, the most frequent reason first.
+    what_if : callable
+        Makes the plan anew as if the nodes were supported.
+    most : int
+        How many reasons to try; each costs a partition of the whole graph.
+    """
+    tried = [f for f in fallbacks if f.rule != NOT_WORTH and not f.deferred][:most]
+    blockers = []
+    for fallback in tried:
+        changed = what_if(fallback.indices)
+        clusters, clusters_if = len(plan.clusters), len(changed.clusters)
+        blockers.append(Blocker(fallback, clusters, clusters_if, plan.coverage, changed.coverage))
+    return tuple(sorted(blockers, key=lambda b: (b.clusters_if - b.clusters, b.coverage - b.coverage_if)))
+
+
+def as_if_supported(plan: Plan, model: Model, nodes: Sequence[int]) -> Plan:
+    """Make a plan anew as if some nodes were supported on the device.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan as it is.
+    model : Model
+        The model that it is of.
+    nodes : sequence of int
+        Indices of the nodes.
+
+    Notes
+    -----
+    Nodes whose verdict is a yes are offered to the device again, though they may not have paid before: with more
+    neighbours on their side they may now.
+    """
+    delegate = next((cluster.label for cluster in plan.delegated), Label("openvino", plan.device))
+    wanted = set(nodes).union(plan.overruled)
+    place = {cluster.id: cluster.label for cluster in plan.clusters}
+    labels = [delegate if index in wanted else place.get(where) for index, where in enumerate(plan.places)]
+    return make_plan(model, plan.verdicts, labels, device=plan.device, join=plan.join, min_gain=plan.min_gain)

@@ -1,0 +1,208 @@
+"""The report: the facts of a plan and of its runs, as frozen data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ovpart.capability.demotion import Demotion
+from ovpart.capability.verdict import Guard
+from ovpart.model.graph import Model
+from ovpart.partition.plan import CONSTANT, DEAD, Plan
+from ovpart.report.facts import Blocker, Fallback, OptionFact, RunFacts, Share
+from ovpart.report.gather import as_if_supported, blockers_of, fallbacks_of, guarded_nodes, shares_of
+from ovpart.runtime.guards import merge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ovpart.options import Options
+    from ovpart.report.gather import WhatIf
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Report:
+    """What went where and why. ``print(report)`` shows it, :meth:`save` keeps it.
+
+    Attributes
+    ----------
+    model : str
+        The model's name: its file's, or its graph's.
+    fingerprint : str
+        Of the model's content.
+    opsets : mapping of str to int
+        Domain (``""`` for ai.onnx) → version.
+    device : str
+        The device asked for.
+    engines : mapping of str to str
+        Engine → version; those that were told.
+    nodes, constant, dead : int
+        Nodes of the main scope; those of them that are computed once; those that no output depends on.
+    shares : tuple of Share
+        What each engine and device has, the device asked for first.
+    coverage, coverage_flops, coverage_weights : float
+        Share, 0 to 1, that is delegated: of the nodes that run, of FLOPs, of weight bytes.
+    cluster_count, delegated_count, island_count : int
+        Clusters in all, islands included; those on the device; the islands.
+    lower_bound : int
+        The least number of clusters that any partition could have.
+    fallbacks : tuple of Fallback
+        Why nodes are not on the device, one entry a reason, the most frequent first.
+    demotions : tuple of Demotion
+        What engines refused, in their own words.
+    guards : tuple of Guard
+        Conditions on integer inputs that delegated nodes rely on.
+    guarded_nodes : int
+        How many nodes do.
+    options : tuple of OptionFact
+        Every option with its effective value and where it comes from.
+    notes : tuple of str
+        What the reader mended in the model.
+    planning_ms : float or None
+        Milliseconds from file to plan, where measured.
+    emulated_on : str or None
+        The device that runs in place of the one asked for; ``None`` where nothing is emulated.
+    runs : RunFacts
+        What the runs so far showed.
+    """
+
+    model: str
+    fingerprint: str
+    opsets: Mapping[str, int]
+    device: str
+    engines: Mapping[str, str]
+    nodes: int
+    constant: int
+    dead: int
+    shares: tuple[Share, ...]
+    coverage: float
+    coverage_flops: float
+    coverage_weights: float
+    cluster_count: int
+    delegated_count: int
+    island_count: int
+    lower_bound: int
+    fallbacks: tuple[Fallback, ...]
+    demotions: tuple[Demotion, ...]
+    guards: tuple[Guard, ...]
+    guarded_nodes: int
+    options: tuple[OptionFact, ...]
+    notes: tuple[str, ...]
+    planning_ms: float | None
+    emulated_on: str | None
+    runs: RunFacts
+    _blockers: Callable[[], tuple[Blocker, ...]] = field(compare=False)
+
+    @property
+    def blockers(self) -> tuple[Blocker, ...]:
+        """What would change if the reasons that keep most nodes back fell away; computed when first asked for."""
+        return self._blockers()
+
+    @property
+    def deferred(self) -> tuple[str, ...]:
+        """Nodes that wait for a rank that the first run will show."""
+        return tuple(node for fallback in self.fallbacks if fallback.deferred for node in fallback.nodes)
+
+    def line(self) -> str:
+        """Return the report in one line, for logs."""
+        from ovpart.report.text import line
+
+        return line(self)
+
+    def to_json(self) -> str:
+        """Return the report as JSON that fits ``ovpart/report/report.schema.json``."""
+        from ovpart.report.json import to_json
+
+        return to_json(self)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the report to a file: JSON where its name ends in ``.json``, else text."""
+        written = self.to_json() if Path(path).suffix == ".json" else str(self)
+        Path(path).write_text(written + "\n", encoding="utf-8")
+
+    def __str__(self) -> str:
+        from ovpart.report.text import render
+
+        return render(self)
+
+    def __repr__(self) -> str:
+        return f"<Report: {self.line()}>"
+
+
+def make_report(
+    plan: Plan,
+    model: Model,
+    *,
+    engines: Mapping[str, str] | None = None,
+    options: Options | None = None,
+    demotions: Sequence[Demotion] = (),
+    planning_ms: float | None = None,
+    emulated_on: str | None = None,
+    runs: RunFacts | None = None,
+    what_if: WhatIf | None = None,
+) -> Report:
+    """Gather the facts of a plan and of its runs.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan that runs.
+    model : Model
+        The model that it is of.
+    engines : mapping of str to str, optional
+        Engine → version, for those that are loaded.
+    options : Options, optional
+        The effective options.
+    demotions : sequence of Demotion
+        What engines refused.
+    planning_ms : float, optional
+        Milliseconds from file to plan.
+    emulated_on : str, optional
+        The device that runs in place of the one asked for.
+    runs : RunFacts, optional
+        What the runs so far showed.
+    what_if : callable, optional
+        Makes the plan anew as if the nodes with these indices were supported; by default the plan's own labels are
+        changed and partitioned again.
+
+    Returns
+    -------
+    Report
+        Frozen: a later run makes a new one.
+    """
+    fallbacks = fallbacks_of(plan)
+    if what_if is None:
+        what_if = partial(as_if_supported, plan, model)
+    echoed = () if options is None else options.echo()
+    return Report(
+        model=model.name,
+        fingerprint=model.fingerprint,
+        opsets=model.opsets,
+        device=plan.device,
+        engines=dict(engines or {}),
+        nodes=len(plan.graph.nodes),
+        constant=plan.places.count(CONSTANT),
+        dead=plan.places.count(DEAD),
+        shares=shares_of(plan),
+        coverage=plan.coverage,
+        coverage_flops=plan.coverage_flops,
+        coverage_weights=plan.coverage_weights,
+        cluster_count=len(plan.clusters),
+        delegated_count=len(plan.delegated),
+        island_count=len(plan.islands),
+        lower_bound=plan.lower_bound,
+        fallbacks=fallbacks,
+        demotions=tuple(demotions),
+        guards=merge(plan.guards),
+        guarded_nodes=guarded_nodes(plan),
+        options=tuple(OptionFact(name, value, origin) for name, value, origin in echoed),
+        notes=tuple(model.notes),
+        planning_ms=planning_ms,
+        emulated_on=emulated_on,
+        runs=runs or RunFacts(),
+        _blockers=cache(partial(blockers_of, plan, fallbacks, what_if)),
+    )

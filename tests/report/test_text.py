@@ -1,0 +1,107 @@
+"""The text of a report: what it says, and that it fits the page."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from ovpart.capability.demotion import Demotion
+from ovpart.options import resolve
+from ovpart.report.facts import RunFacts
+from ovpart.report.text import WIDTH, line, percent, render
+from ovpart.runtime.profile import StepTime
+from tests.report.conftest import no
+
+
+def test_the_whole_report_of_a_split_model(report_of):
+    report = report_of(engines={"openvino": "2026.4.1"}, planning_ms=18.2)
+    assert render(report).splitlines() == [
+        "tiny   7 nodes, opset 17   device CPU, openvino 2026.4.1   planned in 18 ms",
+        "  openvino         3 nodes  60.0%  FLOPs  86.0%  weights   100%  3 clusters",
+        "  onnxruntime      2 nodes  40.0%  FLOPs  14.0%  weights     0%  2 islands",
+        "  5 clusters in all, the least possible",
+        "  nodes that no run computes: 1 computed once, 1 that no output needs",
+        "why on onnxruntime",
+        "     1  Softmax           axis is flattened                 op_support.yaml:640",
+        "                          → export with opset 13",
+        "     1  Tanh              loses NaN                         op_support.yaml:700",
+        "what blocks most",
+        "  soft  if supported: clusters 5 → 3, coverage 60.0% → 80.0%",
+        "  last  if supported: clusters 5 → 3, coverage 60.0% → 80.0%",
+    ]
+
+
+def test_no_line_is_wider_than_the_page(report_of, guarded):
+    wordy = "a reason of many words that goes on and on and would never fit into the column of a report at all"
+    report = report_of(
+        {"Softmax": no(wordy, "op_support.yaml:640", wordy), "MatMul": guarded},
+        engines={"openvino": "2026.4.1-12345-releases/2026/4", "onnxruntime": "1.31.1"},
+        demotions=[Demotion("b", "openvino", "compile", wordy * 5)],
+        options=resolve({"min_gain": 0, "exclude": ["Softmax", "Tanh"]}),
+        runs=RunFacts(12, 1, True, 3210.0, {"1e9b62e651a5": StepTime(12, 36_000.0)}),
+        emulated_on="CPU",
+        planning_ms=0.42,
+    )
+    assert max(map(len, render(report).splitlines())) <= WIDTH
+
+
+def test_all_delegated_has_nothing_to_explain(report_of):
+    text = render(report_of({}))
+    assert "why on" not in text
+    assert "what blocks" not in text
+    assert "1 cluster in all, the least possible" in text
+
+
+def test_demotions_stand_in_the_words_of_the_engine(report_of):
+    text = render(report_of(demotions=[Demotion("b", "openvino", "compile", "Check 'rank.is_static()'\n failed")]))
+    assert "demoted" in text
+    assert "b (openvino, compile): Check 'rank.is_static()' failed" in text
+
+
+def test_guard_tells_whether_runs_kept_it(report_of, guarded):
+    kept = render(report_of({"MatMul": guarded}))
+    broken = render(report_of({"MatMul": guarded}, runs=RunFacts(5, 2, True)))
+    assert "x: values within ±2147483647" in kept
+    assert "of 5" not in kept
+    assert "2 runs of 5 did, the last one too" in broken
+
+
+def test_emulation_and_given_options_are_said(report_of):
+    text = render(report_of(emulated_on="CPU", options=resolve({"min_gain": 0, "device": "GPU"})))
+    assert "its clusters run on CPU" in text
+    assert "options: device=GPU, min_gain=0.0" in text
+
+
+def test_more_clusters_than_needed_are_said(report_of):
+    report = dataclasses.replace(report_of(), lower_bound=4)
+    assert "5 clusters in all, the least possible for these nodes is 4" in render(report)
+
+
+def test_profile_names_the_slowest_clusters(report_of):
+    times = {"aa": StepTime(10, 1000.0), "bb": StepTime(10, 9000.0)}
+    rows = render(report_of(runs=RunFacts(10, last_us=950.0, times=times))).splitlines()
+    start = rows.index("runs: 10, the last in 0.95 ms")
+    assert [row.split()[1] for row in rows[start + 1 : start + 3]] == ["bb", "aa"]
+    assert "90.0% of the time" in rows[start + 1]
+
+
+def test_line_names_engines_on_a_cpu_and_devices_elsewhere(report_of):
+    report = report_of()
+    assert line(report) == (
+        "3 of 5 nodes on openvino in 3 clusters; 2 on onnxruntime: Softmax (axis is flattened), Tanh (loses NaN)"
+    )
+    on_gpu = dataclasses.replace(report, device="GPU", emulated_on="CPU")
+    assert line(on_gpu).startswith("3 of 5 nodes on GPU in 3 clusters (emulated on CPU); 2 on CPU: ")
+
+
+def test_line_of_a_model_that_is_delegated_whole(report_of):
+    assert line(report_of({})) == "5 of 5 nodes on openvino in 1 cluster"
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(0.0, "0%"), (0.00001, "0.1%"), (0.5, "50.0%"), (0.99999, "99.9%"), (1.0, "100%"), (None, "-")],
+)
+def test_percent_calls_only_the_whole_whole_and_only_nothing_nothing(share, words):
+    assert percent(share) == words
