@@ -1,0 +1,358 @@
+"""Asks the table about every node: node → verdict.
+
+Nodes of one kind (operator, types of all ports, constness, and attributes where some entry asks for them) get one
+answer, so that a model of a million nodes costs a look into a dict for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ovpart.capability.control import apply_exclude, apply_pin
+from ovpart.capability.ranges import Proof, Ranges
+from ovpart.capability.rules import NON_TENSORS, SMALL_CONSTANT, Facts, Port, Rule, Ruleset, ruleset
+from ovpart.capability.scopes import Scope, main_scope
+from ovpart.capability.table import Entry, Table
+from ovpart.capability.verdict import Guard, State, Verdict
+from ovpart.model.attributes import attribute, formal_inputs, formal_outputs
+
+if TYPE_CHECKING:
+    from ovpart.model.graph import Model, Node
+
+NO_ENGINE_KNOWN = "no engine known"
+"""Rule of a node whose operator neither onnx, nor the contrib operators, nor the table describes."""
+RANK_UNKNOWN = "rank-unknown"
+"""Rule of a node that waits for the first run to show the rank of an input."""
+TYPE_UNKNOWN = "type-unknown"
+"""Rule of a node that waits for the first run to show the type of an input."""
+NOT_A_TENSOR = "not-a-tensor"
+"""Rule of a node that touches a sequence, optional, map or sparse tensor of which no entry speaks."""
+
+
+def check(
+    model: Model,
+    device: str,
+    table: Table,
+    *,
+    unknown: str | None = None,
+    semantics: str = "fast",
+    exclude: Sequence[str] = (),
+    pin: Sequence[str] = (),
+) -> tuple[Verdict, ...]:
+    """Ask the table about every node of the main scope.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    device : str
+        Device as the user names it; ``"GPU.0"`` inherits what is said of ``"GPU"``.
+    table : Table
+        The table, overlays included.
+    unknown : str or None
+        ``"delegate"`` or ``"fallback"``: what an unknown node in a body counts as; ``None`` for the table's word on
+        the device.
+    semantics : str
+        ``"fast"``, or ``"ieee"``: entries with ``semantics: ieee`` count too.
+    exclude, pin : sequence of str
+        Selectors (:mod:`ovpart.capability.control`): nodes that must not, or shall, go to the device.
+
+    Returns
+    -------
+    tuple of Verdict
+        Parallel to ``model.graph.nodes``.
+
+    Raises
+    ------
+    OptionError
+        Where a selector hits nothing.
+
+    Warns
+    -----
+    OvpartWarning
+        Where a pin beats the table, or has no effect.
+    """
+    checker = _Checker(model, device, table, unknown or table.unknown(device), semantics)
+    scope = main_scope(model)
+    verdicts = checker.guarded(scope, checker.scope(scope))
+    verdicts = apply_pin(verdicts, model.graph, pin, device)
+    return tuple(apply_exclude(verdicts, model.graph, exclude, pin))
+
+
+def may_delegate(verdict: Verdict, device: str, table: Table, unknown: str | None = None) -> bool:
+    """Return whether a verdict lets its node go to the device.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        The answer of the table.
+    device : str
+        The device.
+    table : Table
+        Says what ``unknown`` means on the device where the user does not.
+    unknown : str or None
+        ``"delegate"``, ``"fallback"`` or ``None`` for the table's word.
+    """
+    if verdict.state is State.UNKNOWN:
+        return not verdict.deferred and (unknown or table.unknown(device)) == "delegate"
+    return verdict.state is State.SUPPORTED
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """What the table says, before values are looked at.
+
+    ``guard`` is the entry that asks for a guard; ``waits`` is the value whose rank or type must be known first.
+    """
+
+    verdict: Verdict
+    guard: Entry | None = None
+    waits: str = ""
+
+
+class _Checker:
+    """The table on one device, for one model; keeps what it found, for this call only."""
+
+    def __init__(self, model: Model, device: str, table: Table, unknown: str, semantics: str) -> None:
+        self.model = model
+        self.device = device
+        self.table = table
+        self.unknown = unknown
+        self.semantics = semantics
+        self.rulesets: dict[tuple[str, str], Ruleset] = {}
+        self.ranges = Ranges()
+
+    # --- all nodes of a scope --------------------------------------------------------------------------------------
+
+    def scope(self, scope: Scope) -> list[_Finding]:
+        """Return what the table says of each node of a scope."""
+        codes = _value_codes(scope)
+        code_of = codes.get
+        seen: dict[tuple[Any, ...], _Finding] = {}
+        findings: list[_Finding] = []
+        rulesets = self.rulesets
+        for node in scope.graph.nodes:
+            rules = rulesets.get((node.domain, node.op_type))
+            if rules is None:
+                rules = rulesets[node.domain, node.op_type] = self.ruleset(node)
+            if node.bodies:
+                findings.append(self.with_bodies(node, rules, scope))
+                continue
+            inputs = tuple(map(code_of, node.inputs))
+            signature: tuple[Any, ...] = (
+                node.domain,
+                node.op_type,
+                node.since,
+                inputs,
+                tuple(map(code_of, node.outputs)),
+            )
+            if rules.asks_attributes:
+                signature += tuple(a.SerializeToString() for a in node.proto.attribute)
+            if rules.asks_values:
+                signature += self.values(node, rules, scope)
+            finding = seen.get(signature)
+            if finding is None:
+                finding = seen[signature] = self.one(node, rules, scope)
+            elif finding.waits:  # it names a value, which is not the same for two nodes of one kind
+                found = _waits_for(node, scope)
+                finding = _Finding(found[0], waits=found[1]) if found is not None else finding
+            findings.append(finding)
+        return findings
+
+    def ruleset(self, node: Node) -> Ruleset:
+        opset = self.model.opsets.get(node.domain, 1)
+        return ruleset(self.table, node.op_id, self.device, opset, self.semantics)
+
+    def values(self, node: Node, rules: Ruleset, scope: Scope) -> tuple[Any, ...]:
+        """Return the elements that conditions look at, as part of a signature."""
+        names = formal_inputs(node)
+        wanted = rules.asks_values
+        return tuple(
+            _elements(scope, value) if value and (name in wanted or f"in{i}" in wanted) else None
+            for i, (value, name) in enumerate(zip(node.inputs, names, strict=True))
+        )
+
+    # --- one node --------------------------------------------------------------------------------------------------
+
+    def one(self, node: Node, rules: Ruleset, scope: Scope, bodies_right: bool = True) -> _Finding:
+        """Return what the table says of a node."""
+        if not rules.own and node.since == 0 and not self.table.knows(node.op_id):
+            reason = f"no engine on record knows {node.op_id}"
+            hint = "register its library with custom_op_libraries, or replace the operator"
+            return _Finding(Verdict(State.UNSUPPORTED, reason, NO_ENGINE_KNOWN, hint))
+        facts = _facts(node, scope)
+        odd = sorted({p.type.kind for p in (*facts.inputs, *facts.outputs)} & NON_TENSORS)
+        waits = _waits_for(node, scope) if self.has_a_chance(rules) else None
+        for rule in rules.rules:
+            if waits is not None and rule.entry.state is not State.UNSUPPORTED:
+                break  # an entry that says yes needs to know; a no that holds already stands
+            if odd and not rule.speaks_of_non_tensors and rule.entry.state is not State.UNSUPPORTED:
+                continue
+            if rule.matches(facts) and (bodies_right or "bodies" not in rule.entry.row):
+                return _Finding(self.verdict(rule.entry), self.guard(rules, rule, facts))
+        if waits is not None:
+            return _Finding(waits[0], waits=waits[1])
+        if odd:
+            reason = f"{' and '.join(odd)} values stay on onnxruntime"
+            return _Finding(Verdict(State.UNSUPPORTED, reason, NOT_A_TENSOR, "use tensors where the model allows it"))
+        return _Finding(self.no_match(node, rules))
+
+    def has_a_chance(self, rules: Ruleset) -> bool:
+        """Whether some entry may send the node to the device: only then is it worth waiting for a rank."""
+        tried = {State.SUPPORTED, State.UNKNOWN} if self.unknown == "delegate" else {State.SUPPORTED}
+        return any(rule.entry.state in tried for rule in rules.rules) or (not rules.own and State.UNKNOWN in tried)
+
+    def verdict(self, entry: Entry) -> Verdict:
+        row = entry.row
+        state = entry.state or State.UNKNOWN
+        source = str(row.get("source", "user" if entry.file != self.table.layers[-1].name else ""))
+        reason = str(row.get("reason") or f"runs right on {self.device}")
+        hint = str(row.get("hint", ""))
+        if state is State.UNKNOWN and not hint and self.unknown == "fallback":
+            hint = "unknown='delegate' tries it"
+        return Verdict(state, reason, entry.rule, hint, source)
+
+    def guard(self, rules: Ruleset, rule: Rule, facts: Facts) -> Entry | None:
+        """Return the entry that asks for a guard on a node that `rule` decides."""
+        own = rule.entry.row.get("guard")
+        if own == "none" or rule.entry.state is State.UNSUPPORTED:
+            return None
+        if own is not None:
+            return rule.entry
+        return next((g.entry for g in rules.guards if g.matches(facts)), None)
+
+    def no_match(self, node: Node, rules: Ruleset) -> Verdict:
+        hint = "unknown='delegate' tries it" if self.unknown == "fallback" else ""
+        if not rules.own:
+            where = self.table.line_of(node.op_id, self.device)
+            if where:
+                reason = f"no entry of the table is for opset {self.model.opsets.get(node.domain, 1)}"
+                return Verdict(State.UNKNOWN, reason, where, hint)
+            return Verdict(State.UNKNOWN, f"no entry for {node.op_id}", f"{self.table.layers[-1].name}: no entry", hint)
+        return Verdict(State.UNKNOWN, "no entry of the table fits", self.table.line_of(node.op_id, self.device), hint)
+
+    # --- nodes with bodies -----------------------------------------------------------------------------------------
+
+    def with_bodies(self, node: Node, rules: Ruleset, scope: Scope) -> _Finding:
+        """Ask about an If, Loop or Scan: an entry may need every node of every body to be right without a guard."""
+        asked = any("bodies" in rule.entry.row for rule in rules.rules)
+        culprit = self.culprit(node, scope) if asked else ""
+        finding = self.one(node, rules, scope, bodies_right=not culprit)
+        if culprit and not finding.waits and finding.verdict.state is not State.SUPPORTED:
+            return _Finding(replace(finding.verdict, reason=f"its body needs {culprit}"), finding.guard)
+        return finding
+
+    def culprit(self, node: Node, scope: Scope) -> str:
+        """Return a node of a body that may not be delegated and why, ``""`` where all may."""
+        for body in node.bodies.values():
+            inner = Scope(body, scope.weights, scope, node)
+            findings = self.scope(inner)
+            for one, finding in zip(body.nodes, findings, strict=True):
+                if one.index in body.constant or one.index in body.dead:
+                    continue
+                if not may_delegate(finding.verdict, self.device, self.table, self.unknown):
+                    return f"{one.op_type}: {finding.verdict.reason}"
+                if finding.guard is not None and self.ranges.leaves(inner, one):
+                    return f"{one.op_type}: int64 beyond 32 bits would be cut"
+        return ""
+
+    # --- guards ----------------------------------------------------------------------------------------------------
+
+    def guarded(self, scope: Scope, findings: Sequence[_Finding]) -> list[Verdict]:
+        """Prove, tie to graph inputs, or refuse what holds for integers within 32 bits only."""
+        graph = scope.graph
+        asked = [
+            node.index
+            for node, finding in zip(graph.nodes, findings, strict=True)
+            if finding.guard is not None and node.index not in graph.constant and node.index not in graph.dead
+        ]
+        verdicts = [finding.verdict for finding in findings]
+        if not asked:
+            return verdicts
+        made: dict[tuple[int, Proof], Verdict] = {}
+        for index, proof in zip(asked, self.ranges.prove(scope, asked), strict=True):
+            entry = findings[index].guard
+            if (proof.holds and not proof.inputs) or entry is None:
+                continue
+            key = (id(findings[index]), proof)
+            if key not in made:
+                made[key] = _under_guard(verdicts[index], entry, proof)
+            verdicts[index] = made[key]
+        return verdicts
+
+
+def _under_guard(verdict: Verdict, entry: Entry, proof: Proof) -> Verdict:
+    if proof.holds:
+        return replace(verdict, guard=Guard("int32_range", proof.inputs, proof.bound))
+    return Verdict(
+        State.UNSUPPORTED,
+        "int64 beyond 32 bits would be cut",
+        entry.rule,
+        f"nothing bounds {proof.culprit!r}: clip it, or cast it to int32 in the model",
+        str(entry.row.get("source", "")),
+    )
+
+
+def _value_codes(scope: Scope) -> dict[str, int]:
+    """Give each value of a scope the number of its kind: values of one number are alike to every condition."""
+    graph = scope.graph
+    constants = {*graph.initializers, *(x for i in graph.constant for x in graph.nodes[i].outputs)}
+    numbers: dict[tuple[Any, ...], int] = {}
+    by_type: dict[tuple[int, bool], int] = {}
+    codes: dict[str, int] = {"": -1}
+    for name, kind in graph.types.items():
+        constant = name in constants
+        known = by_type.get((id(kind), constant))
+        if known is None:
+            shape = kind.shape
+            static = shape is not None and all(isinstance(d, int) for d in shape)
+            key = (kind.kind, kind.dtype, kind.rank, static, shape is not None and 0 in shape, constant)
+            known = by_type[id(kind), constant] = numbers.setdefault(key, len(numbers))
+        codes[name] = known
+    if scope.outer is not None:
+        # A body reads values of the scopes around it: each is a kind of its own there, which costs little.
+        for node in graph.nodes:
+            for name in node.reads:
+                codes.setdefault(name, len(numbers) + len(codes))
+    for name in (*graph.inputs, *graph.initializers, *graph.producer):
+        if name not in codes:  # without a type
+            codes[name] = -2 - (name in constants)
+    return codes
+
+
+def _elements(scope: Scope, value: str) -> tuple[Any, ...] | None:
+    array = scope.array(value, SMALL_CONSTANT)
+    return None if array is None else tuple(array.reshape(-1).tolist())
+
+
+def _facts(node: Node, scope: Scope) -> Facts:
+    def ports(values: Sequence[str], names: Sequence[str], constants: bool) -> tuple[Port, ...]:
+        return tuple(
+            Port(i, name, value, scope.type_of(value), constants and scope.is_constant(value))
+            for i, (value, name) in enumerate(zip(values, names, strict=True))
+            if value
+        )
+
+    return Facts(
+        node,
+        ports(node.inputs, formal_inputs(node), True),
+        ports(node.outputs, formal_outputs(node), False),
+        lambda name: attribute(node, name),
+        frozenset(a.name for a in node.proto.attribute),
+        lambda value: _elements(scope, value),
+    )
+
+
+def _waits_for(node: Node, scope: Scope) -> tuple[Verdict, str] | None:
+    """Return the verdict of a node that must wait for the first run and the value that it waits for."""
+    for value in node.reads:
+        known = scope.type_of(value)
+        rank = known.kind == "tensor" and known.dtype is not None
+        if (rank and known.shape is not None) or known.kind not in ("tensor", "unknown"):
+            continue
+        what, rule = ("rank", RANK_UNKNOWN) if rank else ("type", TYPE_UNKNOWN)
+        reason = f"{what} of {value!r} is not known before the first run"
+        return Verdict(State.UNSUPPORTED, reason, rule, "", "inferred", deferred=True), value
+    return None

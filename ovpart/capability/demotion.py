@@ -1,0 +1,60 @@
+"""What a trial taught: a node that an engine refused or failed on, in the engine's own words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ovpart.capability.verdict import State, Verdict
+from ovpart.model.graph import Graph
+
+
+@dataclass(frozen=True, slots=True)
+class Demotion:
+    """A node moved away from an engine because a trial failed.
+
+    Attributes
+    ----------
+    node : str
+        The node's key.
+    engine : str
+        The backend that refused it.
+    stage : str
+        ``"read"``, ``"convert"``, ``"compile"``, ``"load"`` or ``"run"``.
+    words : str
+        What the engine said.
+    """
+
+    node: str
+    engine: str
+    stage: str
+    words: str
+
+
+def lay_over(
+    verdicts: Sequence[Verdict], graph: Graph, demotions: Sequence[Demotion], engine: str
+) -> tuple[Verdict, ...]:
+    """Return the verdicts with what trials on `engine` taught laid over them.
+
+    A failed trial beats the table and a pin: the node cannot run there, whatever anybody says of it.
+    """
+    by_key: Mapping[str, Demotion] = {d.node: d for d in demotions if d.engine == engine}
+    if not by_key:
+        return tuple(verdicts)
+    return tuple(
+        verdict if (demotion := by_key.get(node.key)) is None else _demoted(verdict, demotion)
+        for node, verdict in zip(graph.nodes, verdicts, strict=True)
+    )
+
+
+def _demoted(verdict: Verdict, demotion: Demotion) -> Verdict:
+    first_line = next(iter(demotion.words.strip().splitlines()), "no reason given")
+    return replace(
+        verdict,
+        state=State.UNSUPPORTED,
+        reason=f"{demotion.engine} failed at {demotion.stage}: {first_line[:160]}",
+        rule="evidence",
+        hint="exclude the node to spare the trial",
+        source="measured, on this machine",
+        guard=None,
+    )
