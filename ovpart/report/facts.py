@@ -51,8 +51,10 @@ class Fallback:
     ----------
     ops : tuple of str
         Their operators, the most frequent first.
-    reason, rule, hint, source : str
+    reason, rule, source : str
         As in the verdict.
+    hints : tuple of str
+        What can be done, as in the verdicts; several where they name the culprit of each node.
     nodes : tuple of str
         Labels of the nodes, in topological order.
     indices : tuple of int
@@ -64,8 +66,8 @@ class Fallback:
     ops: tuple[str, ...]
     reason: str
     rule: str
-    hint: str
     source: str
+    hints: tuple[str, ...]
     nodes: tuple[str, ...]
     indices: tuple[int, ...]
     deferred: bool = False
@@ -74,6 +76,11 @@ class Fallback:
     def count(self) -> int:
         """Number of nodes."""
         return len(self.nodes)
+
+    @property
+    def hint(self) -> str:
+        """What can be done about the first of the nodes that something can be done about; else empty."""
+        return self.hints[0] if self.hints else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,6 @@ class _Why:
 
     reason: str
     rule: str
-    hint: str
     source: str
     deferred: bool = False
 
@@ -85,22 +84,25 @@ def _why(plan: Plan, index: int) -> _Why:
     overruled = plan.overruled.get(index)
     if overruled is None:
         verdict = plan.verdicts[index]
-        return _Why(verdict.reason, verdict.rule, verdict.hint, verdict.source, verdict.deferred)
+        # A deferred verdict names the value that it waits for; what is to be told is that the first run will show it.
+        reason = "rank or type not known before the first run" if verdict.deferred else verdict.reason
+        return _Why(reason, verdict.rule, verdict.source, verdict.deferred)
     # The detail behind the colon is a figure or a name of one component: grouped by it, each would stand alone.
     reason = overruled.partition(":")[0]
-    if NOT_WORTH in overruled:
-        return _Why(reason, NOT_WORTH, "min_gain=0 delegates it all the same", "predicted")
-    return _Why(reason, "partition", "", "partition")
+    return _Why(reason, NOT_WORTH, "predicted") if NOT_WORTH in overruled else _Why(reason, "partition", "partition")
 
 
 def _fallback(plan: Plan, why: _Why, indices: Sequence[int]) -> Fallback:
     nodes = [plan.graph.nodes[index] for index in indices]
+    hints = [plan.verdicts[index].hint for index in indices if index not in plan.overruled]
+    if why.rule == NOT_WORTH:
+        hints = ["min_gain=0 delegates it all the same"]
     return Fallback(
         ops=tuple(op for op, _ in Counter(node.op_id for node in nodes).most_common()),
         reason=why.reason,
         rule=why.rule,
-        hint=why.hint,
         source=why.source,
+        hints=tuple(dict.fromkeys(hint for hint in hints if hint)),
         nodes=tuple(node.label for node in nodes),
         indices=tuple(indices),
         deferred=why.deferred,

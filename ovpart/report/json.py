@@ -84,8 +84,8 @@ def _fallback(fallback: Fallback) -> dict[str, Any]:
         "ops": list(fallback.ops),
         "reason": fallback.reason,
         "rule": fallback.rule,
-        "hint": fallback.hint,
         "source": fallback.source,
+        "hints": list(fallback.hints),
         "deferred": fallback.deferred,
         "nodes": list(fallback.nodes),
     }

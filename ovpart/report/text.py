@@ -89,8 +89,9 @@ def _shares(report: Report) -> Iterator[str]:
     column = max(map(len, names), default=0)
     for name, share in zip(names, report.shares, strict=True):
         noun = "island" if share.is_island else "cluster"
+        nodes = "node " if share.nodes == 1 else "nodes"
         yield (
-            f"  {name:<{column}}{share.nodes:>7} nodes {percent(share.of_nodes):>6}  "
+            f"  {name:<{column}}{share.nodes:>7} {nodes} {percent(share.of_nodes):>6}  "
             f"FLOPs {percent(share.of_flops):>6}  weights {percent(share.of_weights):>6}  "
             f"{_count(share.clusters, noun)}"
         )
@@ -131,7 +132,8 @@ def _fallback(fallback: Fallback) -> Iterator[str]:
         yield from _wrapped(fallback.reason, head, indent)
         yield indent + fallback.rule
     if fallback.hint:
-        yield from _wrapped(fallback.hint, indent + "→ ", indent + "  ")
+        more = f" (and {len(fallback.hints) - 1} more of that kind)" if len(fallback.hints) > 1 else ""
+        yield from _wrapped(fallback.hint + more, indent + "→ ", indent + "  ")
 
 
 def _blockers(report: Report) -> Iterator[str]:
@@ -172,7 +174,8 @@ def _guards(report: Report) -> Iterator[str]:
     for guard in report.guards:
         names = ", ".join(guard.inputs)
         yield from _wrapped(f"{names}: values within ±{guard.bound}", "  ", "      ")
-    yield f"  {_count(report.guarded_nodes, 'node')} rely on that; other runs take a plan without them"
+    rely = "relies" if report.guarded_nodes == 1 else "rely"
+    yield f"  {_count(report.guarded_nodes, 'node')} {rely} on that; other runs take a plan without them"
     if report.runs.outside_guard:
         last = "the last one too" if report.runs.last_outside_guard else "the last one not"
         yield f"  {_count(report.runs.outside_guard, 'run')} of {report.runs.count} did, {last}"

@@ -93,8 +93,10 @@ def plan_without(model, nodes):
 
 
 def test_deferred_nodes_are_listed_and_block_nothing(report_of):
-    report = report_of({"Softmax": no("the rank is not known yet", "deferred", deferred=True)})
-    assert report.deferred == ("soft",)
+    waits = {op: no(f"rank of {op!r} is not known", "rank-unknown", deferred=True) for op in ("Softmax", "Tanh")}
+    report = report_of(waits)
+    assert report.deferred == ("soft", "last")
+    assert len(report.fallbacks) == 1
     assert report.blockers == ()
 
 
@@ -122,3 +124,10 @@ def test_saved_by_suffix_as_json_or_text(report_of, tmp_path: Path):
 def test_reports_of_the_same_plan_are_equal(report_of):
     assert report_of() == report_of()
     assert report_of() != report_of({})
+
+
+def test_hints_that_name_each_culprit_do_not_split_a_reason(report_of):
+    verdicts = {op: no("may leave 32 bits", "op_support.yaml:20", f"clip {op}") for op in ("Softmax", "Tanh")}
+    (only,) = report_of(verdicts).fallbacks
+    assert only.hints == ("clip Softmax", "clip Tanh")
+    assert "clip Softmax (and 1 more of that kind)" in str(report_of(verdicts))
