@@ -1,0 +1,256 @@
+"""From a model, its verdicts and the label of each node to a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ovpart.capability.verdict import Verdict
+from ovpart.errors import PlanError
+from ovpart.model.graph import Graph, Model
+from ovpart.partition.atoms import Atom, find_atoms, is_quantised_unit
+from ovpart.partition.boundary import boundaries
+from ovpart.partition.cluster import Line, partition
+from ovpart.partition.flops import value_bytes
+from ovpart.partition.identity import cluster_id
+from ovpart.partition.parts import PART_LIMIT, split
+from ovpart.partition.plan import CONSTANT, DEAD, Cluster, Label, Plan
+from ovpart.partition.slack import Value
+from ovpart.partition.worth import CostTable, node_gains, recolour
+
+FALLBACK = Label("onnxruntime", "CPU")
+"""Where nodes go that are not delegated."""
+USER_RULES = frozenset({"pin", "exclude"})
+"""Rules of verdicts that are the user's own word: nothing here overrules them."""
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A plan in the making: integers for nodes and labels.
+
+    ``labels[i]`` is an index into `kinds`; the fallback is the last of them.
+    """
+
+    graph: Graph
+    verdicts: Sequence[Verdict]
+    kinds: list[Label]
+    labels: list[int | None]
+    preds: list[list[int]]
+    overruled: dict[int, str]
+    unknown_dim: int
+
+    @property
+    def fallback(self) -> int:
+        return len(self.kinds) - 1
+
+
+def make_plan(
+    model: Model,
+    verdicts: Sequence[Verdict],
+    labels: Sequence[Label | None],
+    *,
+    device: str,
+    join: str = "joined",
+    min_gain: float = 0.0,
+    costs: CostTable | None = None,
+    part_limit: int = PART_LIMIT,
+    fallback: Label = FALLBACK,
+) -> Plan:
+    """Partition the main scope of a model.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    verdicts : sequence of Verdict
+        One a node.
+    labels : sequence of Label or None
+        Where each node may run: the device's label if it may be delegated, else the fallback's (or the last resort's).
+        For constant and dead nodes it is not looked at.
+    device : str
+        The device asked for.
+    join : str
+        ``"joined"``: as few clusters as possible. ``"connected"``: each cluster connected.
+    min_gain : float
+        Predicted saving, in µs per run, that a component must bring to be delegated; 0: every component is.
+    costs : CostTable, optional
+        Figures for `min_gain`.
+    part_limit : int
+        Connected elementwise nodes that a delegated cluster may have before it is compiled in parts.
+    fallback : Label
+        Where nodes go that turn out not to be worth delegating.
+
+    Returns
+    -------
+    Plan
+        The same for the same arguments, whatever the order and the names of the nodes in the file.
+
+    Raises
+    ------
+    PlanError
+        If a node that computes has no label, or there is not one verdict and one label a node.
+    """
+    table = costs or CostTable()
+    draft = _draft(model.graph, verdicts, labels, fallback, table.unknown_dim)
+    atoms = _settled_atoms(draft)
+    line = _line(draft, atoms, join == "connected", min_gain, table)
+    clusters, places = _clusters(draft, line, part_limit)
+    return Plan(
+        graph=model.graph,
+        device=device,
+        clusters=clusters,
+        verdicts=tuple(verdicts),
+        places=places,
+        lower_bound=line.lower_bound,
+        fingerprint=model.fingerprint,
+        model=model.name,
+        join=join,
+        min_gain=min_gain,
+        overruled=draft.overruled,
+    )
+
+
+def _draft(
+    graph: Graph, verdicts: Sequence[Verdict], labels: Sequence[Label | None], fallback: Label, unknown_dim: int
+) -> _Draft:
+    """Return labels as numbers, and predecessors; constant and dead nodes get neither."""
+    if not len(graph.nodes) == len(verdicts) == len(labels):
+        raise PlanError(
+            f"a plan needs one verdict and one label a node: {len(graph.nodes)} nodes, {len(verdicts)} verdicts, "
+            f"{len(labels)} labels"
+        )
+    idle = bytearray(len(graph.nodes))
+    for index in graph.constant:
+        idle[index] = 1
+    for index in graph.dead:
+        idle[index] = 1
+    given = {id(label): label for label in labels if label is not None}  # few objects, many nodes: no hashing of each
+    kinds = _ordered_kinds(given.values(), fallback)
+    number = {key: kinds.index(label) for key, label in given.items()}
+    numbers: list[int | None] = []
+    preds: list[list[int]] = []
+    source = graph.producer.get
+    for node, label in zip(graph.nodes, labels, strict=True):
+        if idle[node.index]:
+            numbers.append(None)
+            preds.append([])
+            continue
+        if label is None:
+            raise PlanError(f"node {node.label!r} ({node.op_id}) computes at each run and has no label")
+        numbers.append(number[id(label)])
+        before = [p for name in node.inputs if (p := source(name)) is not None and not idle[p]]
+        if node.captures:
+            before += [p for name in node.captures if (p := source(name)) is not None and not idle[p]]
+        preds.append(before)
+    return _Draft(graph, verdicts, kinds, numbers, preds, {}, unknown_dim)
+
+
+def _ordered_kinds(found: Iterable[Label], fallback: Label) -> list[Label]:
+    """Return labels by name, engines that nothing is delegated to later, the fallback last."""
+    others = sorted(set(found) - {fallback}, key=lambda label: (not label.delegated, label.engine, label.device))
+    return [*others, fallback]
+
+
+def _settled_atoms(draft: _Draft) -> list[tuple[int, ...]]:
+    """Return the atoms; quantised units with a member that stays on the fallback stay there whole."""
+    everywhere = [None if label is None else 0 for label in draft.labels]
+    units: Sequence[Atom] = find_atoms(draft.graph, everywhere)
+    if not units:
+        return []
+    moved = False
+    for unit in units:
+        if is_quantised_unit(draft.graph, unit):
+            moved |= _hold_back(draft, unit)
+    agreeing = [unit for unit in units if len({draft.labels[i] for i in unit.nodes}) == 1]
+    if moved or len(agreeing) < len(units):
+        units = find_atoms(draft.graph, draft.labels)
+    return [unit.nodes for unit in units]
+
+
+def _hold_back(draft: _Draft, unit: Atom) -> bool:
+    """Give a quantised unit to the fallback if one of its members is there; return whether a label changed."""
+    labels, nodes = draft.labels, draft.graph.nodes
+    blocker = next((i for i in unit.nodes if labels[i] == draft.fallback), None)
+    others = [i for i in unit.nodes if labels[i] != draft.fallback]
+    if blocker is None or not others or any(draft.verdicts[i].rule in USER_RULES for i in others):
+        return False
+    for index in others:
+        labels[index] = draft.fallback
+        draft.overruled[index] = (
+            f"quantised unit kept whole: {nodes[blocker].label} ({nodes[blocker].op_type}) is not delegated"
+        )
+    return True
+
+
+def _line(draft: _Draft, atoms: Sequence[Sequence[int]], connected: bool, min_gain: float, costs: CostTable) -> Line:
+    """Partition, with the worth filter where it is on."""
+
+    def near(units: Sequence[int]) -> Sequence[Value]:
+        return _values(draft, units)
+
+    if min_gain <= 0:
+        return partition(draft.preds, draft.labels, atoms=atoms, values_of=near, connected=connected)
+    graph = draft.graph
+    engines = [None if label is None else draft.kinds[label].engine for label in draft.labels]
+    found = recolour(
+        draft.preds,
+        draft.labels,
+        gain_us=node_gains(graph, engines, draft.kinds[draft.fallback].engine, costs),
+        values=_values(draft, range(len(graph.nodes))),
+        fallback=draft.fallback,
+        min_gain=min_gain,
+        costs=costs,
+        atoms=atoms,
+        values_of=near,
+        connected=connected,
+    )
+    draft.labels = found.labels
+    for index, gain in found.gains_us.items():
+        draft.overruled[index] = f"not worth a cluster: predicted to save {gain:.0f} µs a run, min_gain is {min_gain:g}"
+    return found.line
+
+
+def _values(draft: _Draft, near: Sequence[int]) -> list[Value]:
+    """Return the values that some of the given nodes make or read, constants left out."""
+    graph = draft.graph
+    names: dict[str, None] = {}
+    for index in near:
+        if draft.labels[index] is not None:
+            names.update(dict.fromkeys(graph.nodes[index].reads))
+            names.update(dict.fromkeys(graph.nodes[index].outputs))
+    found = []
+    memo: dict[int, int] = {}
+    for name in names:
+        source = graph.producer.get(name)
+        if not name or (name in graph.initializers if source is None else draft.labels[source] is None):
+            continue
+        readers = tuple(r for r in graph.consumers.get(name, ()) if draft.labels[r] is not None)
+        if readers:
+            kind = graph.type_of(name)
+            size = memo.get(id(kind))
+            if size is None:
+                size = memo[id(kind)] = value_bytes(kind, draft.unknown_dim)
+            found.append(Value(-1 if source is None else source, readers, size))
+    return found
+
+
+def _clusters(draft: _Draft, line: Line, part_limit: int) -> tuple[tuple[Cluster, ...], tuple[str, ...]]:
+    """Return the clusters in running order and the place of each node."""
+    graph = draft.graph
+    nodes: list[list[int]] = [[] for _ in line.labels]
+    place = [-1 if label is None else position for position, label in zip(line.positions, draft.labels, strict=True)]
+    for index, position in enumerate(place):
+        if position >= 0:
+            nodes[position].append(index)
+    clusters = []
+    crossing = boundaries(graph, draft.preds, place, len(nodes))
+    for members, number, (inputs, outputs) in zip(nodes, line.labels, crossing, strict=True):
+        label = draft.kinds[number]
+        parts = split(graph, draft.preds, members, part_limit) if label.delegated else ()
+        clusters.append(Cluster(cluster_id(graph, members), label, tuple(members), inputs, outputs, parts))
+    ids = [cluster.id for cluster in clusters]
+    places = tuple(
+        ids[position] if position >= 0 else (DEAD if index in graph.dead else CONSTANT)
+        for index, position in enumerate(place)
+    )
+    return tuple(clusters), places

@@ -1,0 +1,125 @@
+"""The graphs that users get, on networkx, and checks on them that trust nothing of how the plan was made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovpart.partition.plan import Plan
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+
+def to_networkx(plan: Plan) -> nx.DiGraph:
+    """Return the main scope as a graph.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan.
+
+    Returns
+    -------
+    networkx.DiGraph
+        One vertex for every node, called by its key (first output), with ``op_type``, ``domain``, ``name``, ``verdict``
+        (a :class:`ovpart.capability.verdict.Verdict`), ``deferred``, ``cluster`` (an id, ``"constant"`` or ``"dead"``),
+        ``engine`` and ``device`` (``None`` outside clusters). One edge from node to reader, captures included, with
+        ``values``: the names of the values, sorted.
+    """
+    import networkx as nx
+
+    graph = nx.DiGraph(device=plan.device, fingerprint=plan.fingerprint, join=plan.join)
+    labels = {cluster.id: cluster.label for cluster in plan.clusters}
+    nodes = plan.graph.nodes
+    for node, verdict, place in zip(nodes, plan.verdicts, plan.places, strict=True):
+        label = labels.get(place)
+        graph.add_node(
+            node.key,
+            op_type=node.op_type,
+            domain=node.domain,
+            name=node.name,
+            verdict=verdict,
+            deferred=verdict.deferred,
+            cluster=place,
+            engine=label.engine if label else None,
+            device=label.device if label else None,
+        )
+    for node in nodes:
+        crossing: dict[str, set[str]] = {}
+        for name in node.reads:
+            source = plan.graph.producer.get(name)
+            if source is not None:
+                crossing.setdefault(nodes[source].key, set()).add(name)
+        for key, names in crossing.items():
+            graph.add_edge(key, node.key, values=tuple(sorted(names)))
+    return graph
+
+
+def quotient(plan: Plan) -> nx.DiGraph:
+    """Return the graph of clusters, made from places and reads alone.
+
+    Returns
+    -------
+    networkx.DiGraph
+        A vertex for each cluster id with ``label`` and ``nodes`` (indices); an edge where a value crosses, with
+        ``values``. Clusters without nodes do not appear.
+    """
+    import networkx as nx
+
+    graph = nx.DiGraph()
+    labels = {cluster.id: cluster.label for cluster in plan.clusters}
+    for index, place in enumerate(plan.places):
+        if place in labels:
+            if place not in graph:
+                graph.add_node(place, label=labels[place], nodes=[])
+            graph.nodes[place]["nodes"].append(index)
+    crossing: dict[tuple[str, str], set[str]] = {}
+    for index, place in enumerate(plan.places):
+        if place not in labels:
+            continue
+        for name in plan.graph.nodes[index].reads:
+            source = plan.graph.producer.get(name)
+            if source is not None and plan.places[source] in labels and plan.places[source] != place:
+                crossing.setdefault((plan.places[source], place), set()).add(name)
+    for (maker, reader), names in sorted(crossing.items()):
+        graph.add_edge(maker, reader, values=tuple(sorted(names)))
+    return graph
+
+
+def is_maximal(plan: Plan) -> bool:
+    """Check that no two clusters of one label could be one.
+
+    Parameters
+    ----------
+    plan : Plan
+        With ``join="connected"`` only clusters that exchange a value are asked about.
+
+    Returns
+    -------
+    bool
+        ``False`` too if the clusters wait for each other (a plan that cannot run).
+
+    Notes
+    -----
+    Two clusters could be one if no path leads from one to the other through a third; by reachability in the quotient,
+    one search for each cluster.
+    """
+    import networkx as nx
+
+    graph = quotient(plan)
+    if not nx.is_directed_acyclic_graph(graph):
+        return False
+    behind: dict[str, set[str]] = {}
+    for group in graph:
+        behind[group] = set()
+        for following in graph.succ[group]:
+            behind[group] |= nx.descendants(graph, following)
+    for first in graph:
+        for second in graph:
+            if first == second or graph.nodes[first]["label"] != graph.nodes[second]["label"]:
+                continue
+            if plan.join == "connected" and not graph.has_edge(first, second):
+                continue
+            if second not in behind[first] and first not in behind[second]:
+                return False
+    return True

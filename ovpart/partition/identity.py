@@ -1,0 +1,94 @@
+"""Identity of a cluster: a hash of what it computes, the same wherever its nodes stand and whatever they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from ovpart.model.attributes import kind_of
+from ovpart.model.graph import Graph, Node
+from ovpart.model.types import ValueType
+
+if TYPE_CHECKING:
+    import onnx
+
+ID_DIGITS = 12
+"""Hexadecimal digits of an id: 48 bits; two clusters of one plan never hash the same text (first outputs differ)."""
+
+MAX_WORDS = 1 << 16
+"""Words that are kept before they are hashed, so that a large cluster takes no memory."""
+_SEPARATOR = "\x1f"  # no name holds it in practice, and one that did could at worst make two texts equal
+
+
+def cluster_id(graph: Graph, nodes: Iterable[int]) -> str:
+    """Return the id of a set of nodes.
+
+    Hashed are operators and their versions, attributes, the names of values (outputs are unique in a scope), dtypes and
+    the dimensions that are numbers; never node names, positions in the file, weights, or the names of other dimensions
+    (inference makes them up).
+
+    Parameters
+    ----------
+    graph : Graph
+        The scope.
+    nodes : iterable of int
+        Node indices, ascending.
+    """
+    digest = sha256()
+    words: list[str] = []
+    memo: dict[int, str] = {}
+    for index in nodes:
+        _spell(graph, graph.nodes[index], words, memo)
+        if len(words) > MAX_WORDS:
+            digest.update(_SEPARATOR.join(words).encode("utf-8", "surrogatepass"))
+            words = [""]
+    digest.update(_SEPARATOR.join(words).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()[:ID_DIGITS]
+
+
+def _spell(graph: Graph, node: Node, words: list[str], memo: dict[int, str]) -> None:
+    """Append what is hashed of a node; `memo` maps ids of value types to their text."""
+    words += (node.domain, node.op_type, str(node.since), "(")
+    words += node.inputs
+    words.append(")")
+    words += node.outputs
+    for name in node.outputs:
+        kind = graph.types.get(name)
+        text = memo.get(id(kind))
+        words.append(_type_text(kind, memo) if text is None else text)
+    if node.proto.attribute:
+        words += [_attribute(a) for a in sorted(node.proto.attribute, key=lambda a: a.name)]
+    for name in sorted(node.bodies):
+        body = node.bodies[name]
+        words += (name, "{", *body.inputs, ")", *body.outputs)
+        for inner in body.nodes:
+            _spell(body, inner, words, memo)
+        words.append("}")
+
+
+def _type_text(kind: ValueType | None, memo: dict[int, str]) -> str:
+    """Return what is hashed of a type, and remember it."""
+    if kind is None:
+        return "?"
+    dims = "?" if kind.shape is None else ",".join(str(d) if isinstance(d, int) else "?" for d in kind.shape)
+    text = memo[id(kind)] = f"{kind.kind}:{kind.dtype}[{dims}]"
+    return text
+
+
+def _attribute(proto: onnx.AttributeProto) -> str:
+    """Return name and value of an attribute; of tensors dtype and dimensions alone, of graphs nothing (see bodies)."""
+    kind = kind_of(proto)
+    if kind in ("GRAPH", "GRAPHS"):
+        return proto.name
+    if kind == "TENSOR":
+        return f"{proto.name}={proto.t.data_type}{list(proto.t.dims)}"
+    if kind == "TENSORS":
+        return f"{proto.name}={[(t.data_type, list(t.dims)) for t in proto.tensors]}"
+    if proto.doc_string:
+        bare = type(proto)()
+        bare.CopyFrom(proto)
+        bare.ClearField("doc_string")
+        proto = bare
+    encoded: bytes = proto.SerializeToString(deterministic=True)
+    return encoded.hex()
