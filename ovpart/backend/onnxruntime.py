@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ovpart.backend.base import Array, Cut, Device, Executable, Port
 from ovpart.backend.cut import make_cut, port
 from ovpart.backend.words import node_in_words, shortened
-from ovpart.errors import CompileError, OptionError
+from ovpart.errors import CompileError, OptionError, OvpartError
 
 if TYPE_CHECKING:
     import onnx
@@ -55,8 +55,7 @@ class OnnxRuntimeBackend:
 
     def fingerprint(self, device: str) -> str:
         """Return onnxruntime's version and build, and the processor."""
-        import onnxruntime
-
+        onnxruntime = import_onnxruntime()
         return f"onnxruntime {onnxruntime.__version__} {onnxruntime.get_build_info()} {_processor()}"
 
     def compile(self, cut: Cut, device: str, config: Mapping[str, object]) -> OnnxRuntimeExecutable:
@@ -130,6 +129,21 @@ class OnnxRuntimeBackend:
         raise CompileError("onnxruntime has no compiled blobs: compile the cut instead", stage="load")
 
 
+def import_onnxruntime() -> Any:
+    """Import onnxruntime.
+
+    Raises
+    ------
+    OvpartError
+        If it is not installed.
+    """
+    try:
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        raise OvpartError(f"onnxruntime cannot be imported ({error}): pip install onnxruntime") from error
+    return onnxruntime
+
+
 def session_options(config: Mapping[str, object]) -> onnxruntime.SessionOptions:
     """Return session options for a `config` as :class:`OnnxRuntimeBackend` describes it.
 
@@ -138,8 +152,7 @@ def session_options(config: Mapping[str, object]) -> onnxruntime.SessionOptions:
     OptionError
         If a key is not known or a value is not one that it takes.
     """
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _FATAL
     level = str(config.get("optimization", "all"))

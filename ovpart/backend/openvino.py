@@ -13,7 +13,7 @@ from ovpart.backend.base import Cut, Device, Port
 from ovpart.backend.cut import port
 from ovpart.backend.openvino_model import bound_ports, crash_in, filled, has_string, inlined
 from ovpart.backend.words import node_in_words, shortened
-from ovpart.errors import CompileError, DeviceNotFound, OptionError
+from ovpart.errors import CompileError, DeviceNotFound, OptionError, OvpartError
 
 if TYPE_CHECKING:
     import openvino
@@ -237,16 +237,24 @@ def import_openvino() -> Any:
     ``import openvino`` sends usage data from a forked child where the package openvino_telemetry is installed; that
     child keeps pipes open and may hang. While openvino is imported for the first time, that package looks as if it were
     not installed; afterwards it can be imported as before.
-    """
-    if "openvino" in sys.modules or _TELEMETRY in sys.modules:
-        import openvino
 
-        return openvino
-    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # None is how the import system spells "not there"
+    Raises
+    ------
+    OvpartError
+        If openvino is not installed.
+    """
+    hide = "openvino" not in sys.modules and _TELEMETRY not in sys.modules
+    if hide:
+        sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # None is how the import system spells "not there"
     try:
         import openvino
+    except ModuleNotFoundError as error:
+        raise OvpartError(
+            f"openvino cannot be imported ({error}): pip install openvino, or plan without a device, which needs none"
+        ) from error
     finally:
-        del sys.modules[_TELEMETRY]
+        if hide:
+            del sys.modules[_TELEMETRY]
     return openvino
 
 

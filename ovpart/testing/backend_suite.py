@@ -16,9 +16,8 @@ A backend need not take every operator or type: where a test allows a refusal, a
 
 from __future__ import annotations
 
-import gc
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,9 +25,11 @@ import onnx
 import onnx.helper
 import pytest
 
-from ovpart.backend.base import Array, Backend, Cut, Executable, Port, Request
+from ovpart.backend.base import Array, Backend, Executable, Request
 from ovpart.errors import CompileError, InputError, OvpartError, RunError
-from ovpart.model.types import Dim, dtype_number, numpy_dtype
+from ovpart.model.types import numpy_dtype
+from ovpart.testing.backend_memory import MemorySuite
+from ovpart.testing.cuts import Ends, compute, cut_of, dense, f32, relu, started_and_waited_for
 
 RTOL_F32 = 1e-5
 """Relative difference that two f32 computations of a few operations may have."""
@@ -36,126 +37,8 @@ RTOL_F32 = 1e-5
 STAGES = ("read", "convert", "compile", "load")
 
 
-def cut_of(
-    nodes: Sequence[onnx.NodeProto],
-    inputs: Mapping[str, tuple[str, tuple[Dim, ...] | None]],
-    outputs: Mapping[str, tuple[str, tuple[Dim, ...] | None]],
-    *,
-    weights: Mapping[str, Array] | None = None,
-    constants: Mapping[str, Array] | None = None,
-    opset: int = 17,
-    domains: Mapping[str, int] | None = None,
-) -> Cut:
-    """Return a cut by hand, as :func:`ovpart.backend.cut.make_cut` would make it.
-
-    Parameters
-    ----------
-    nodes : sequence of onnx.NodeProto
-        In topological order; nodes without a name get their first output's.
-    inputs, outputs : mapping of str to (dtype, shape)
-        Short dtype names; shapes with numbers, symbols or ``None``.
-    weights : mapping of str to array
-        Large constants: beside the skeleton.
-    constants : mapping of str to array
-        Small constants: inside the skeleton.
-    opset : int
-        Of ai.onnx.
-    domains : mapping of str to int
-        Opsets of other domains.
-    """
-    named = []
-    for node in nodes:
-        copy = onnx.NodeProto()
-        copy.CopyFrom(node)
-        copy.name = node.name or node.output[0]
-        named.append(copy)
-
-    def infos(ends: Mapping[str, tuple[str, tuple[Dim, ...] | None]], with_shape: bool) -> list[onnx.ValueInfoProto]:
-        return [
-            onnx.helper.make_tensor_value_info(name, dtype_number(dtype), shape if with_shape else None)
-            for name, (dtype, shape) in ends.items()
-        ]
-
-    beside = {
-        name: onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
-        for name, array in (weights or {}).items()
-    }
-    graph = onnx.helper.make_graph(
-        named,
-        "cut",
-        [*infos(inputs, True), *beside.values()],
-        infos(outputs, False),
-        [onnx.numpy_helper.from_array(np.asarray(array), name) for name, array in (constants or {}).items()],
-    )
-    opsets = [onnx.helper.make_opsetid("", opset)]
-    opsets += [onnx.helper.make_opsetid(domain, version) for domain, version in (domains or {}).items()]
-    return Cut(
-        proto=onnx.helper.make_model(graph, opset_imports=opsets, ir_version=10),
-        inputs=tuple(Port(name, dtype, shape) for name, (dtype, shape) in inputs.items()),
-        outputs=tuple(Port(name, dtype, shape) for name, (dtype, shape) in outputs.items()),
-        weights=dict(weights or {}),
-        node_names=tuple(node.output[0] for node in named),
-    )
-
-
-def compute(request: Request, *arrays: Array, outputs: int = 1) -> list[Array]:
-    """Bind arrays to the inputs in order, run, take the outputs."""
-    for index, array in enumerate(arrays):
-        request.set_input(index, array)
-    request.run()
-    return [request.take_output(index) for index in range(outputs)]
-
-
-def started_and_waited_for(request: Request) -> None:
-    """Run in two steps."""
-    request.start()
-    request.wait()
-
-
-def f32(values: Sequence[Any]) -> Array:
-    """Return an array of float32."""
-    return np.array(values, np.float32)
-
-
-def relu(shape: tuple[Dim, ...] | None = ("N",), dtype: str = "f32") -> Cut:
-    """Return a cut of one Relu, ``x`` → ``y``."""
-    node = onnx.helper.make_node("Relu", ["x"], ["y"])
-    return cut_of([node], {"x": (dtype, shape)}, {"y": (dtype, shape)})
-
-
-def dense(weight: Array) -> Cut:
-    """Return a cut of MatMul with a large constant and Relu, ``x`` → ``y``."""
-    nodes = [onnx.helper.make_node("MatMul", ["x", "w"], ["m"]), onnx.helper.make_node("Relu", ["m"], ["y"])]
-    rows, columns = weight.shape
-    return cut_of(nodes, {"x": ("f32", ("N", rows))}, {"y": ("f32", ("N", columns))}, weights={"w": weight})
-
-
-class BackendSuite:
+class BackendSuite(MemorySuite):
     """The conformance suite. Override the fixture ``backend``, and ``device`` and ``config`` where they differ."""
-
-    @pytest.fixture
-    def backend(self) -> Backend:
-        """Return the backend under test."""
-        raise NotImplementedError("override this fixture: return your backend")
-
-    @pytest.fixture
-    def device(self) -> str:
-        """Return the device to test on."""
-        return "CPU"
-
-    @pytest.fixture
-    def config(self) -> Mapping[str, object]:
-        """Return the configuration for every compilation."""
-        return {}
-
-    @pytest.fixture
-    def compiled(self, backend: Backend, device: str, config: Mapping[str, object]) -> Any:
-        """Return a function: cut → executable."""
-
-        def compile_it(cut: Cut) -> Executable:
-            return backend.compile(cut, device, config)
-
-        return compile_it
 
     # -- what it says of itself ---------------------------------------------------------------------------------------
 
@@ -234,82 +117,6 @@ class BackendSuite:
             (got,) = compute(request, np.array(values, np.float32))
             assert got.tolist() == [[i for i, value in enumerate(values) if value]]
 
-    # -- ownership ----------------------------------------------------------------------------------------------------
-
-    @pytest.mark.parametrize("count", [3, 100_000])
-    @pytest.mark.parametrize("static", [True, False])
-    def test_later_runs_leave_outputs_alone(self, compiled: Any, count: int, static: bool) -> None:
-        request = compiled(relu((count,) if static else ("N",))).bind()
-        outputs = [compute(request, np.full(count, value, np.float32))[0] for value in (1, 2, 3)]
-        assert [output[0] for output in outputs] == [1, 2, 3]
-        assert [output[-1] for output in outputs] == [1, 2, 3]
-
-    def test_outputs_outlive_the_executable(self, compiled: Any) -> None:
-        executable = compiled(relu((50_000,)))
-        request = executable.bind()
-        (got,) = compute(request, np.arange(50_000, dtype=np.float32))
-        del executable, request
-        gc.collect()
-        assert got[49_999] == 49_999
-        assert got.sum(dtype=np.float64) == sum(range(50_000))
-
-    @pytest.mark.parametrize("op", ["Relu", "Identity"])
-    def test_inputs_are_left_alone(self, compiled: Any, op: str) -> None:
-        node = onnx.helper.make_node(op, ["x"], ["y"])
-        request = compiled(cut_of([node], {"x": ("f32", (4,))}, {"y": ("f32", (4,))})).bind()
-        array = np.array([-1, 0, 1, 2], np.float32)
-        (got,) = compute(request, array)
-        got[:] = 7
-        assert array.tolist() == [-1, 0, 1, 2]
-
-    def test_input_is_kept_alive_by_the_request(self, compiled: Any) -> None:
-        request = compiled(relu((1000,))).bind()
-        request.set_input(0, np.full(1000, 2, np.float32))
-        gc.collect()
-        others = [np.full(1000, 9, np.float32) for _ in range(20)]
-        request.run()
-        assert set(request.take_output(0).tolist()) == {2}
-        assert len(others) == 20
-
-    def test_values_changed_in_place_are_seen_when_bound_again(self, compiled: Any) -> None:
-        request = compiled(relu((3,))).bind()
-        array = np.array([1, 2, 3], np.float32)
-        assert compute(request, array)[0].tolist() == [1, 2, 3]
-        array[0] = 5
-        assert compute(request, array)[0].tolist() == [5, 2, 3]
-
-    def test_inputs_stay_bound(self, compiled: Any) -> None:
-        node = onnx.helper.make_node("Sub", ["a", "b"], ["y"])
-        ends = dict.fromkeys("ab", ("f32", (2,)))
-        request = compiled(cut_of([node], ends, {"y": ("f32", (2,))})).bind()
-        assert compute(request, f32([5, 6]), f32([1, 2]))[0].tolist() == [4, 4]
-        assert compute(request, f32([8, 9]))[0].tolist() == [7, 7]
-
-    @pytest.mark.parametrize(
-        "kind", ["read-only", "strided", "reversed", "fortran", "big-endian", "unaligned", "long long", "read-only 0-d"]
-    )
-    def test_unusual_memory(self, compiled: Any, kind: str) -> None:
-        values = np.arange(12).reshape(3, 4).astype(np.int64 if kind == "long long" else np.float32)
-        memories: dict[str, Callable[[], Array]] = {
-            "read-only": lambda: np.frombuffer(values.tobytes(), values.dtype).reshape(3, 4),
-            "strided": lambda: np.repeat(values, 2, axis=1)[:, ::2],
-            "reversed": lambda: np.ascontiguousarray(values[::-1])[::-1],
-            "fortran": lambda: np.asfortranarray(values),
-            "big-endian": lambda: values.astype(">f4"),
-            "unaligned": lambda: np.frombuffer(bytearray(b"\0" + values.tobytes()), values.dtype, offset=1).reshape(
-                3, 4
-            ),
-            "long long": lambda: values.astype("q"),
-            "read-only 0-d": lambda: np.broadcast_to(np.float32(3), ()),
-        }
-        array = memories[kind]()
-        shape, dtype = array.shape, "i64" if kind == "long long" else "f32"
-        node = onnx.helper.make_node("Add", ["x", "x"], ["y"])
-        request = compiled(cut_of([node], {"x": (dtype, shape)}, {"y": (dtype, shape)})).bind()
-        (got,) = compute(request, array)
-        np.testing.assert_array_equal(got, array + array)
-        assert got.shape == shape
-
     # -- kinds of cuts ------------------------------------------------------------------------------------------------
 
     def test_many_outputs(self, compiled: Any) -> None:
@@ -356,8 +163,7 @@ class BackendSuite:
             if source
         ]
         weight = np.arange(600, dtype=np.float32)
-        outs: dict[str, tuple[str, tuple[Dim, ...] | None]] = dict.fromkeys(names, ("f32", (2,)))
-        outs["weight"] = ("f32", (600,))
+        outs: Ends = {**dict.fromkeys(names, ("f32", (2,))), "weight": ("f32", (600,))}
         cut = cut_of(nodes, {"x": ("f32", (2,))}, outs, constants={"c": f32([8, 9])}, weights={"w": weight})
         got = compute(compiled(cut).bind(), f32([1, 2]), outputs=5)
         assert [got[i].tolist() for i in (0, 1, 3, 4)] == [[1, 2], [8, 9], [-1, -2], [-1, -2]]
@@ -370,7 +176,7 @@ class BackendSuite:
             onnx.helper.make_node("ArgMax", ["x"], ["y"], axis=1, keepdims=0),
             onnx.helper.make_node("Shape", ["x"], ["s"]),
         ]
-        outs: dict[str, tuple[str, tuple[Dim, ...] | None]] = {"y": ("i64", ("N",)), "s": ("i64", (2,))}
+        outs: Ends = {"y": ("i64", ("N",)), "s": ("i64", (2,))}
         request = compiled(cut_of(nodes, {"x": ("f32", ("N", 3))}, outs)).bind()
         got = compute(request, f32([[0, 5, 1], [7, 5, 1]]), outputs=2)
         assert [array.tolist() for array in got] == [[1, 0], [2, 3]]
@@ -380,7 +186,7 @@ class BackendSuite:
     def test_large_constants_of_each_type(self, compiled: Any, dtype: str) -> None:
         table = np.arange(4096).reshape(64, 64).astype(numpy_dtype(dtype))
         node = onnx.helper.make_node("Gather", ["w", "i"], ["y"])
-        outs: dict[str, tuple[str, tuple[Dim, ...] | None]] = {"y": (dtype, (None, 64))}
+        outs: Ends = {"y": (dtype, (None, 64))}
         try:
             cut = cut_of([node], {"i": ("i64", ("N",))}, outs, weights={"w": table})
             request = compiled(cut).bind()
@@ -403,7 +209,7 @@ class BackendSuite:
             return onnx.helper.make_graph([onnx.helper.make_node(op, ["x", "w"], [f"o_{op}"])], op, [], [out])
 
         node = onnx.helper.make_node("If", ["c"], ["y"], then_branch=branch("Add"), else_branch=branch("Sub"))
-        ends: dict[str, tuple[str, tuple[Dim, ...] | None]] = {"c": ("bool", ()), "x": ("f32", (2,))}
+        ends: Ends = {"c": ("bool", ()), "x": ("f32", (2,))}
         cut = cut_of([node], ends, {"y": ("f32", (2,))}, weights={"w": f32([10, 20])})
         try:
             request = compiled(cut).bind()
@@ -429,7 +235,7 @@ class BackendSuite:
 
     def test_failing_run_is_a_run_error_and_the_request_recovers(self, compiled: Any) -> None:
         node = onnx.helper.make_node("Reshape", ["x", "s"], ["y"])
-        ends: dict[str, tuple[str, tuple[Dim, ...] | None]] = {"x": ("f32", ("N",)), "s": ("i64", (2,))}
+        ends: Ends = {"x": ("f32", ("N",)), "s": ("i64", (2,))}
         request = compiled(cut_of([node], ends, {"y": ("f32", (None, None))})).bind()
         with pytest.raises(RunError):
             compute(request, np.zeros(6, np.float32), np.array([4, 2]))
@@ -460,7 +266,7 @@ class BackendSuite:
 
     def test_failure_of_a_started_run_comes_at_wait(self, compiled: Any) -> None:
         node = onnx.helper.make_node("Reshape", ["x", "s"], ["y"])
-        ends: dict[str, tuple[str, tuple[Dim, ...] | None]] = {"x": ("f32", ("N",)), "s": ("i64", (2,))}
+        ends: Ends = {"x": ("f32", ("N",)), "s": ("i64", (2,))}
         request = compiled(cut_of([node], ends, {"y": ("f32", (None, None))})).bind()
         request.set_input(0, np.zeros(6, np.float32))
         request.set_input(1, np.array([4, 2]))
