@@ -1,0 +1,53 @@
+"""``ovpart plan``: a dry run."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from ovpart.cli.flags import given, json_flag, model_argument, option_flags
+
+if TYPE_CHECKING:
+    from ovpart.partition.plan import Plan
+
+
+@click.command("plan")
+@model_argument
+@option_flags(planning_only=True)
+@json_flag
+@click.option("--save", type=click.Path(dir_okay=False, writable=True), help="Write the plan to a JSON file.")
+@click.option("--nodes", "with_nodes", is_flag=True, help="List every node with its place, reason and rule.")
+def command(model: str, as_json: bool, save: str | None, with_nodes: bool, **flags: object) -> None:
+    """Show where each node of MODEL would run, and why. Needs no engine and no device."""
+    import ovpart
+    from ovpart.model.read import read_model
+    from ovpart.options import resolve
+    from ovpart.report.model import make_report
+    from ovpart.report.show import show
+
+    options = given(flags)
+    start = time.perf_counter()
+    read = read_model(model)
+    plan = ovpart.plan(read, **options)
+    planning_ms = (time.perf_counter() - start) * 1000
+    report = make_report(plan, read, options=resolve(options, planning_only=True), planning_ms=planning_ms)
+    if save is not None:
+        plan.save(save)
+    if as_json:
+        click.echo(report.to_json())
+        return
+    show(report)
+    if with_nodes:
+        _list_nodes(plan)
+
+
+def _list_nodes(plan: Plan) -> None:
+    """Print one line a node, in the order in which they run."""
+    click.echo("nodes")
+    labels = {cluster.id: cluster.label for cluster in plan.clusters}
+    for node, verdict, place in zip(plan.graph.nodes, plan.verdicts, plan.places, strict=True):
+        label = labels.get(place)
+        where = f"{label.engine} {label.device}" if label else place
+        click.echo(f"  {where:<16}  {node.op_id:<20}  {node.label}: {verdict.reason} ({verdict.rule})")
