@@ -20,6 +20,7 @@ from ovpart.model.attributes import attribute, formal_inputs, formal_outputs
 
 if TYPE_CHECKING:
     from ovpart.model.graph import Model, Node
+    from ovpart.model.types import ValueType
 
 NO_ENGINE_KNOWN = "no engine known"
 """Rule of a node whose operator neither onnx, nor the contrib operators, nor the table describes."""
@@ -121,33 +122,26 @@ class _Checker:
         self.table = table
         self.unknown = unknown
         self.semantics = semantics
-        self.rulesets: dict[tuple[str, str], Ruleset] = {}
+        self.rulesets: dict[tuple[str, str, int], Ruleset] = {}
         self.ranges = Ranges()
 
     # --- all nodes of a scope --------------------------------------------------------------------------------------
 
     def scope(self, scope: Scope) -> list[_Finding]:
         """Return what the table says of each node of a scope."""
-        codes = _value_codes(scope)
-        code_of = codes.get
+        code_of = _value_codes(scope).get
         seen: dict[tuple[Any, ...], _Finding] = {}
         findings: list[_Finding] = []
         rulesets = self.rulesets
         for node in scope.graph.nodes:
-            rules = rulesets.get((node.domain, node.op_type))
+            operator = (node.op_type, node.domain, node.since)
+            rules = rulesets.get(operator)
             if rules is None:
-                rules = rulesets[node.domain, node.op_type] = self.ruleset(node)
+                rules = rulesets[operator] = self.ruleset(node)
             if node.bodies:
                 findings.append(self.with_bodies(node, rules, scope))
                 continue
-            inputs = tuple(map(code_of, node.inputs))
-            signature: tuple[Any, ...] = (
-                node.domain,
-                node.op_type,
-                node.since,
-                inputs,
-                tuple(map(code_of, node.outputs)),
-            )
+            signature: tuple[Any, ...] = (operator, *map(code_of, node.inputs), ";", *map(code_of, node.outputs))
             if rules.asks_attributes:
                 signature += tuple(a.SerializeToString() for a in node.proto.attribute)
             if rules.asks_values:
@@ -207,7 +201,7 @@ class _Checker:
     def verdict(self, entry: Entry) -> Verdict:
         row = entry.row
         state = entry.state or State.UNKNOWN
-        source = str(row.get("source", "user" if entry.file != self.table.layers[-1].name else ""))
+        source = str(row.get("source", "user" if entry.file != self.table.name else ""))
         reason = str(row.get("reason") or f"runs right on {self.device}")
         hint = str(row.get("hint", ""))
         if state is State.UNKNOWN and not hint and self.unknown == "fallback":
@@ -230,7 +224,7 @@ class _Checker:
             if where:
                 reason = f"no entry of the table is for opset {self.model.opsets.get(node.domain, 1)}"
                 return Verdict(State.UNKNOWN, reason, where, hint)
-            return Verdict(State.UNKNOWN, f"no entry for {node.op_id}", f"{self.table.layers[-1].name}: no entry", hint)
+            return Verdict(State.UNKNOWN, f"no entry for {node.op_id}", f"{self.table.name}: no entry", hint)
         return Verdict(State.UNKNOWN, "no entry of the table fits", self.table.line_of(node.op_id, self.device), hint)
 
     # --- nodes with bodies -----------------------------------------------------------------------------------------
@@ -295,31 +289,26 @@ def _under_guard(verdict: Verdict, entry: Entry, proof: Proof) -> Verdict:
     )
 
 
-def _value_codes(scope: Scope) -> dict[str, int]:
+def _value_codes(scope: Scope) -> dict[str, int | None]:
     """Give each value of a scope the number of its kind: values of one number are alike to every condition."""
     graph = scope.graph
-    constants = {*graph.initializers, *(x for i in graph.constant for x in graph.nodes[i].outputs)}
     numbers: dict[tuple[Any, ...], int] = {}
-    by_type: dict[tuple[int, bool], int] = {}
-    codes: dict[str, int] = {"": -1}
-    for name, kind in graph.types.items():
-        constant = name in constants
-        known = by_type.get((id(kind), constant))
-        if known is None:
-            shape = kind.shape
-            static = shape is not None and all(isinstance(d, int) for d in shape)
-            key = (kind.kind, kind.dtype, kind.rank, static, shape is not None and 0 in shape, constant)
-            known = by_type[id(kind), constant] = numbers.setdefault(key, len(numbers))
-        codes[name] = known
+
+    def number(kind: ValueType, constant: bool) -> int:
+        empty = kind.shape is not None and 0 in kind.shape
+        return numbers.setdefault((kind.kind, kind.dtype, kind.rank, kind.is_static, empty, constant), len(numbers))
+
+    distinct = {id(kind): kind for kind in graph.types.values()}
+    of_type = {key: number(kind, False) for key, kind in distinct.items()}
+    codes: dict[str, int | None] = {name: of_type[id(kind)] for name, kind in graph.types.items()}
+    for name in (*graph.initializers, *(x for i in graph.constant for x in graph.nodes[i].outputs)):
+        codes[name] = number(graph.type_of(name), True)
+    codes[""] = -1
     if scope.outer is not None:
         # A body reads values of the scopes around it: each is a kind of its own there, which costs little.
-        for node in graph.nodes:
-            for name in node.reads:
-                codes.setdefault(name, len(numbers) + len(codes))
-    for name in (*graph.inputs, *graph.initializers, *graph.producer):
-        if name not in codes:  # without a type
-            codes[name] = -2 - (name in constants)
-    return codes
+        for name in (name for node in graph.nodes for name in node.reads):
+            codes.setdefault(name, len(numbers) + len(codes))
+    return codes  # a value without a type has no number, which is a kind too
 
 
 def _elements(scope: Scope, value: str) -> tuple[Any, ...] | None:

@@ -119,9 +119,14 @@ class Table:
         return hashlib.blake2b("\n".join(layer.digest for layer in self.layers).encode(), digest_size=16).hexdigest()
 
     @property
+    def name(self) -> str:
+        """What rules call the table as a whole: the name of the lowest layer."""
+        return self.layers[-1].name if self.layers else SHIPPED
+
+    @property
     def measured_with(self) -> Mapping[str, Any]:
-        """What the measured entries of the shipped table were measured with."""
-        return self.layers[-1].measured_with
+        """What the measured entries of the lowest layer were measured with."""
+        return self.layers[-1].measured_with if self.layers else {}
 
     def entries(self, op: str, device: str) -> tuple[Entry, ...]:
         """Return the entries that speak of an operator on a device, in the order in which they are looked at.
@@ -183,7 +188,7 @@ def lineage(device: str) -> tuple[str, ...]:
     return (device,) if base == device else (device, base)
 
 
-def load_table(overlays: Sequence[str | os.PathLike[str] | Mapping[str, Any]] = ()) -> Table:
+def load_table(overlays: Sequence[str | os.PathLike[str] | Mapping[str, Any]] = (), *, shipped: bool = True) -> Table:
     """Load the shipped table and lay the user's own over it.
 
     Parameters
@@ -191,14 +196,19 @@ def load_table(overlays: Sequence[str | os.PathLike[str] | Mapping[str, Any]] = 
     overlays : sequence of path or mapping
         Tables of the same format; a later one stands above an earlier one. Of a mapping, errors and rules give the
         number of the entry where they give the line of a file.
+    shipped : bool
+        Whether the shipped table is the lowest layer. Without it the overlays are all that is known, which makes a
+        device of one's own for tests.
 
     Raises
     ------
     TableError
         Where a table cannot be read or is not right: ``file:line: what``, a line for each problem.
     """
-    path = shipped_path()
-    layers = [_file_layer(path, SHIPPED, packaged=path.with_name(PARSED))]
+    layers: list[Layer] = []
+    if shipped:
+        path = shipped_path()
+        layers.append(_file_layer(path, SHIPPED, packaged=path.with_name(PARSED)))
     for number, overlay in enumerate(overlays, start=1):
         declared = [device for layer in layers for device in layer.devices]
         if isinstance(overlay, Mapping):
