@@ -8,18 +8,19 @@ the user would otherwise share memory with somebody.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from time import perf_counter_ns
 from typing import TYPE_CHECKING, TypeAlias
 
 from ovpart.errors import InputError, OvpartError, RunError
+from ovpart.model.types import numpy_dtype
 from ovpart.runtime.buffers import copied, part
 from ovpart.runtime.feed import check_outputs, require
-from ovpart.runtime.pool import CLOSED, Pool
-from ovpart.runtime.profile import Profile, StepTime, Stopwatch
+from ovpart.runtime.lease import Binder, BindFailed, Lease
+from ovpart.runtime.pool import Pool
+from ovpart.runtime.profile import StepTime
 from ovpart.runtime.wiring import Route, Wiring
 
 if TYPE_CHECKING:
-    from ovpart.backend.base import Array, Executable, Port, Request
+    from ovpart.backend.base import Array, Executable, Port
 
 OnFailure: TypeAlias = "Callable[[str, OvpartError, Mapping[str, Array]], Sequence[Array]]"
 """``on_failure(cluster_id, error, feed)``: gives all outputs of the graph, in its order, or raises.
@@ -28,7 +29,7 @@ The error is a RunError, or an InputError where the engine does not take what a 
 given.
 """
 
-_Calls: TypeAlias = "tuple[Callable[[int, Array], None], Callable[[], None], Callable[[int], Array]]"
+_RunFeed: TypeAlias = "Callable[[Sequence[str], Mapping[str, Array]], list[Array]]"
 
 # Routes kept for different choices of outputs. A program has a few; one that asks for ever new ones must not grow.
 _ROUTES_KEPT = 32
@@ -81,16 +82,8 @@ class Schedule:
     """
 
     __slots__ = (
-        "_binder",
-        "_on_failure",
-        "_pool",
-        "_routes",
-        "_tail",
-        "_whole",
-        "_wiring",
-        "input_names",
-        "output_names",
-    )
+        "_binder", "_on_failure", "_pool", "_routes", "_run_feed", "_whole", "_wiring", "input_names", "output_names",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -104,11 +97,11 @@ class Schedule:
         self.input_names = inputs
         self.output_names = outputs
         self._wiring = wiring
-        self._tail = [*wiring.constants, *([None] * (wiring.slots - wiring.given - len(wiring.constants)))]
         self._whole = wiring.route(range(len(outputs)))
         self._routes: dict[tuple[str, ...], Route] = {}
         self._on_failure = on_failure
-        self._binder = _Binder(steps, timed)
+        self._run_feed = None if timed else _feed_runner(inputs, steps)
+        self._binder = Binder(steps, wiring, timed)
         self._pool: Pool[Lease] = Pool(self._binder)
 
     def run(self, feed: Mapping[str, Array], wanted: Sequence[str] | None = None) -> list[Array]:
@@ -135,26 +128,15 @@ class Schedule:
             If a step failed and `on_failure` had no answer, or the schedule is closed.
         """
         route = self._route(wanted) if wanted else self._whole
-        try:
-            given = [feed[name] for name in self.input_names]
-        except KeyError:
-            require(self.input_names, feed)
-            raise
-        try:
-            lease = self._pool.take()
-        except _BindFailed as failure:
-            return self._failed(failure.position, failure.error, feed, wanted)
-        # A lease is given back only after a good run: what a failure left in the engine's requests is not looked into.
-        try:
-            values = _run_one(lease, given) if route.direct else _walk(route, lease, given, self._tail)
-        except (RunError, InputError) as error:
-            self._binder.retire(lease)
-            return self._failed(lease.position, error, feed, wanted)
-        except BaseException:
-            self._binder.retire(lease)
-            raise
-        self._pool.give(lease)
-        return part(values, given)
+        run_feed = self._run_feed
+        if run_feed is not None and route.single:
+            if len(feed) != len(self.input_names):
+                require(self.input_names, feed)
+            try:
+                return run_feed(route.single, feed)
+            except RunError as error:
+                return self._failed(0, error, feed, wanted)
+        return self._lease_and_run(route, feed, wanted)
 
     def times(self) -> dict[str, StepTime]:
         """Return cluster id → what it took so far; empty unless the schedule was bound with ``timed=True``."""
@@ -163,8 +145,31 @@ class Schedule:
 
     def close(self) -> None:
         """Let go of requests and executables. Runs under way come to their end; later ones raise RunError."""
+        self._run_feed = None
         self._pool.close()
         self._binder.close()
+
+    def _lease_and_run(self, route: Route, feed: Mapping[str, Array], wanted: Sequence[str] | None) -> list[Array]:
+        try:
+            given = [feed[name] for name in self.input_names]
+        except KeyError:
+            require(self.input_names, feed)
+            raise
+        try:
+            lease = self._pool.take()
+        except BindFailed as failure:
+            return self._failed(failure.position, failure.error, feed, wanted)
+        # A lease is given back only after a good run: what a failure left in the engine's requests is not looked into.
+        try:
+            values = _run_one(lease, given) if route.direct else _walk(route, lease, given)
+        except (RunError, InputError) as error:
+            self._binder.retire(lease)
+            return self._failed(lease.position, error, feed, wanted)
+        except BaseException:
+            self._binder.retire(lease)
+            raise
+        self._pool.give(lease)
+        return values
 
     def _route(self, wanted: Sequence[str]) -> Route:
         key = tuple(wanted)
@@ -187,81 +192,20 @@ class Schedule:
         return part(values, list(feed.values()))
 
 
-class Lease:
-    """The requests of one run at a time, one a step.
+def _feed_runner(inputs: Sequence[str], steps: Sequence[tuple[str, Executable]]) -> _RunFeed | None:
+    """Return ``run_feed(output_names, feed)`` of the only executable there is, if it has one that can be used.
 
-    Attributes
-    ----------
-    calls : list of (set_input, run, take_output)
-        The bound methods that a run calls: looking them up costs as much as calling them.
-    outputs : tuple of int
-        Output indices of the first executable, for the run of a schedule that has no other.
-    watch : Stopwatch or None
-        Where the schedule is timed.
-    position : int
-        The executable that a failed run stood at.
+    It is an engine's own way from a feed by name to fresh memory (onnxruntime's), thread-safe, without requests.
     """
-
-    __slots__ = ("calls", "outputs", "position", "watch")
-
-    def __init__(self, outputs: tuple[int, ...], watch: Stopwatch | None) -> None:
-        self.calls: list[_Calls] = []
-        self.outputs = outputs
-        self.watch = watch
-        self.position = 0
-
-
-class _Binder:
-    """Makes leases. Apart from the schedule, so that no cycle keeps engines alive when a schedule is dropped."""
-
-    __slots__ = ("_executables", "_outputs", "clusters", "profile")
-
-    def __init__(self, steps: Sequence[tuple[str, Executable]], timed: bool) -> None:
-        self.clusters = tuple(cluster for cluster, _ in steps)
-        self.profile = Profile(self.clusters) if timed else None
-        self._executables = tuple(executable for _, executable in steps)
-        self._outputs = tuple(range(len(self._executables[0].outputs))) if steps else ()
-
-    def __call__(self) -> Lease:
-        executables = self._executables
-        if len(executables) != len(self.clusters):
-            raise RunError(CLOSED)
-        lease = Lease(self._outputs, self.profile.stopwatch() if self.profile else None)
-        for position, executable in enumerate(executables):
-            try:
-                request = executable.bind()
-            except RunError as error:
-                raise _BindFailed(position, error) from error
-            run = request.run if lease.watch is None else _timed(request, lease.watch, position)
-            lease.calls.append((request.set_input, run, request.take_output))
-        return lease
-
-    def retire(self, lease: Lease) -> None:
-        """Keep the times of a lease that is not used again."""
-        if self.profile is not None and lease.watch is not None:
-            self.profile.retire(lease.watch)
-
-    def close(self) -> None:
-        self._executables = ()
-
-
-class _BindFailed(Exception):  # noqa: N818  (not an error of its own: carries one to where it is answered)
-    def __init__(self, position: int, error: RunError) -> None:
-        super().__init__(str(error))
-        self.position = position
-        self.error = error
-
-
-def _timed(request: Request, watch: Stopwatch, position: int) -> Callable[[], None]:
-    run = request.run
-
-    def timed_run() -> None:
-        start = perf_counter_ns()
-        run()
-        watch.totals_ns[position] += perf_counter_ns() - start
-        watch.counts[position] += 1
-
-    return timed_run
+    if len(steps) != 1:
+        return None
+    executable = steps[0][1]
+    if {port.name for port in executable.inputs} != set(inputs):
+        return None
+    for port in (*executable.inputs, *executable.outputs):
+        if port.dtype not in (None, "string") and numpy_dtype(str(port.dtype)).isbuiltin != 1:
+            return None  # types of ml_dtypes cannot be passed so
+    return getattr(executable, "run_feed", None)
 
 
 def _run_one(lease: Lease, given: list[Array]) -> list[Array]:
@@ -270,20 +214,24 @@ def _run_one(lease: Lease, given: list[Array]) -> list[Array]:
     for index, array in enumerate(given):
         set_input(index, array)
     run()
-    return list(map(take_output, lease.outputs))
+    return part(list(map(take_output, lease.outputs)), given)
 
 
-def _walk(route: Route, lease: Lease, given: list[Array], tail: list[Array]) -> list[Array]:
-    slots = given + tail
+def _walk(route: Route, lease: Lease, given: list[Array]) -> list[Array]:
+    slots = given + lease.tail
     position = 0
     try:
-        for position, inputs, outputs, release in route.steps:
+        for position, inputs, outputs, release, results, reads in route.steps:
             set_input, run, take_output = lease.calls[position]
             for slot, index in inputs:
                 set_input(index, slots[slot])
             run()
             for index, slot in outputs:
                 slots[slot] = take_output(index)
+            if results:
+                made = part([slots[slot] for slot in results], [slots[slot] for slot in reads])
+                for slot, value in zip(results, made, strict=True):
+                    slots[slot] = value
             for slot in release:
                 slots[slot] = None
     except (RunError, InputError):
