@@ -90,9 +90,8 @@ def _packages() -> Iterator[Finding]:
             found = f"{version}: it brings an onnxruntime of its own into the same folder; keep only one of the two"
             yield Finding(name, "wrong" if _version("onnxruntime") else "note", found)
         elif name == "openvino-telemetry":
-            yield Finding(
-                name, "note", f"{version}: openvino reports its usage through it (opt_in_out --opt_out stops that)"
-            )
+            found = f"{version}: ovpart keeps openvino from loading it, unless openvino was imported before ovpart"
+            yield Finding(name, "note", found)
         else:
             yield Finding(name, "ok", version)
 
