@@ -132,12 +132,15 @@ def _collect(graph: Graph, root: Sequence[int], role: dict[int, str]) -> list[At
 
 
 def is_quantised_unit(graph: Graph, atom: Atom) -> bool:
-    """Whether an atom computes on dequantised values, so that it would run in integers where it is kept whole."""
-    if atom.kind != QUANTISED:
+    """Whether an atom takes dequantised values and quantises its result: kept whole it runs in integers.
+
+    The DequantizeLinear may be outside the atom (others read it too), but not constant: a quantised weight alone makes
+    no integer operator.
+    """
+    if not any(graph.nodes[i].op_type in _QUANTISE for i in atom.nodes):
         return False
-    producers = (graph.producer.get(name) for i in atom.nodes for name in graph.nodes[i].inputs if name)
-    sources = {*atom.nodes, *(p for p in producers if p is not None and p in graph.constant)}
-    return any(graph.nodes[i].op_type in _DEQUANTISE for i in sources)
+    sources = {graph.producer.get(name) for i in atom.nodes for name in graph.nodes[i].inputs if name}
+    return any(s is not None and s not in graph.constant and graph.nodes[s].op_type in _DEQUANTISE for s in sources)
 
 
 def _seed(graph: Graph, labels: Sequence[object]) -> dict[int, str]:
@@ -204,7 +207,7 @@ def _reads_as_shape(reader: Node, reader_role: str, node: Node) -> bool:
 def _quantised_role(reader: Node, reader_role: str, node: Node) -> str:
     """Return the role in DequantizeLinear → operator → activation → QuantizeLinear."""
     if node.op_type in _DEQUANTISE:
-        return "" if reader.op_type in _DEQUANTISE | _QUANTISE else "quantised.in"
+        return "" if reader.op_type in _DEQUANTISE | _QUANTISE | {"Shape", "Size"} else "quantised.in"
     if node.op_type in _QUANTISE:
         return ""
     if reader.op_type in _QUANTISE:
