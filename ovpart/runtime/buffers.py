@@ -37,7 +37,9 @@ class PlannedRequest(Protocol):
 class Plannable(Protocol):
     """What an executable has beyond its protocol if its requests can write outputs where they are told."""
 
-    outputs: Sequence[Port]
+    @property
+    def outputs(self) -> Sequence[Port]:
+        """Ports, as in its protocol."""
 
     def static_shape(self, index: int) -> tuple[int, ...] | None:
         """Return the shape that an output has in every run, ``None`` where it may change or cannot be bound."""

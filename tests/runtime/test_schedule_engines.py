@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+from collections import UserDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import onnx
 import pytest
@@ -16,7 +18,7 @@ from ovpart.backend.base import Backend, Cut, Executable, Port
 from ovpart.backend.onnxruntime import OnnxRuntimeBackend
 from ovpart.backend.openvino import OpenVINOBackend
 from ovpart.backend.reference import ReferenceBackend
-from ovpart.errors import OvpartError, RunError
+from ovpart.errors import InputError, OvpartError, RunError
 from ovpart.model.types import dtype_number
 from ovpart.runtime.schedule import Schedule, bind_schedule
 
@@ -234,3 +236,55 @@ def test_memory_is_flat_over_many_runs_of_both_engines_with_changing_shapes() ->
         list(threads.map(work, [2500] * 4))
     # What stays is within what allocators keep at hand; a leak of one small array a run would be 10 MB.
     assert resident_kb() - before < 8_000
+
+
+def two_outputs(engine: str) -> Executable:
+    nodes: list[Node] = [("Add", ["x", "w"], ["y"], {}), ("Gather", ["x", "i"], ["z"], {})]
+    inputs = [f32("x"), f32("w"), Port("i", "i64", ("M",))]
+    return compiled(engine, nodes, inputs, [f32("y"), f32("z", "M", 4)])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("order", [["x", "w", "i"], ["i", "x", "w"], ["x", "w", "i", "unused"]], ids="-".join)
+def test_one_executable_alone_answers_like_a_chain(engine: str, order: list[str]) -> None:
+    step = two_outputs(engine)
+    ports = {port.name: port for port in (*step.inputs, f32("unused"))}
+    schedule = bind_schedule([ports[name] for name in order], ["z", "y"], [("S", step)])
+    x = np.arange(8, dtype=F).reshape(2, 4)
+    values = {"x": x, "w": x * 10, "i": np.array([1]), "unused": x}
+    feed = UserDict({name: values[name] for name in reversed(order)})
+    for wanted in (None, ["y"], ["y", "z"], ["z", "z"], ["z", "y", "z"], ["z", "y"]):
+        found = schedule.run(feed, wanted)
+        for name, value in zip(wanted or ["z", "y"], found, strict=True):
+            np.testing.assert_array_equal(value, x[[1]] if name == "z" else x * 11)
+        for i, value in enumerate(found):
+            assert not any(np.shares_memory(value, other) for other in [*values.values(), *found[:i]])
+    with pytest.raises(InputError, match=r"Required inputs \(\['w'\]\) are missing"):
+        schedule.run({name: value for name, value in feed.items() if name != "w"})
+
+
+def test_one_executable_alone_fails_and_closes_like_a_chain() -> None:
+    step, x = two_outputs("onnxruntime"), np.ones((2, 4), F)
+    bad = {"x": x, "w": x, "i": np.array([7])}
+    schedule = bind_schedule(step.inputs, ["y", "z"], [("S", step)])
+    with pytest.raises(RunError, match="out of data bounds"):
+        schedule.run(bad)
+    assert schedule.run({**bad, "i": np.array([0])})[1].shape == (1, 4)
+    answering = bind_schedule(step.inputs, ["y", "z"], [("S", step)], on_failure=lambda c, e, f: [f["x"], f["w"] * 3])
+    assert answering.run(bad, ["z"])[0].max() == 3
+    schedule.close()
+    with pytest.raises(RunError, match="closed"):
+        schedule.run(bad)
+    timed = bind_schedule(step.inputs, ["y", "z"], [("S", step)], timed=True)
+    timed.run({**bad, "i": np.array([0])})
+    assert timed.times()["S"].count == 1
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "reference"])
+def test_types_that_numpy_lacks_go_through_one_executable(engine: str) -> None:
+    ends = Port("x", "bf16", ("N",)), Port("y", "bf16", ("N",))
+    step = compiled(engine, [("Identity", ["x"], ["y"], {})], ends[:1], ends[1:])
+    x = np.arange(3).astype(ml_dtypes.bfloat16)
+    (y,) = bind_schedule(ends[:1], ["y"], [("S", step)]).run({"x": x})
+    assert y.dtype == ml_dtypes.bfloat16
+    assert y.tolist() == [0, 1, 2]
