@@ -288,3 +288,33 @@ def test_types_that_numpy_lacks_go_through_one_executable(engine: str) -> None:
     (y,) = bind_schedule(ends[:1], ["y"], [("S", step)]).run({"x": x})
     assert y.dtype == ml_dtypes.bfloat16
     assert y.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("size", [4, 50_000], ids=["small", "large"])
+@pytest.mark.parametrize("engines", TURNS, ids="-".join)
+def test_chains_of_static_shapes_give_each_thread_its_own_answer(engines: tuple[str, ...], size: int) -> None:
+    # x -> A -> a, s -> B -> b -> C -> y, c -> D -> z       outputs z, s, c: the others lie between steps only
+    def ends(*names: str) -> list[Port]:
+        return [f32(name, 1, size) for name in names]
+
+    steps = [
+        compiled(engines[0], [("Neg", ["x"], ["a"], {}), ("Abs", ["x"], ["s"], {})], ends("x"), ends("a", "s")),
+        compiled(engines[1], [("Add", ["a", "s"], ["b"], {})], ends("a", "s"), ends("b")),
+        compiled(engines[2], [("Neg", ["b"], ["y"], {}), ("Add", ["b", "b"], ["c"], {})], ends("b"), ends("y", "c")),
+        compiled(engines[0], [("Sub", ["y", "x"], ["z"], {})], ends("y", "x"), ends("z")),
+    ]
+    schedule = bind_schedule(ends("x"), ["z", "s", "c"], [(f"S{i}", step) for i, step in enumerate(steps)])
+
+    def work(seed: int) -> None:
+        rng, kept = np.random.default_rng(seed), []
+        for _ in range(12):
+            x = rng.standard_normal((1, size), F)
+            kept.append((x, schedule.run({"x": x})))
+        for x, (z, s, c) in kept:
+            b = -x + np.abs(x)
+            np.testing.assert_array_equal(s, np.abs(x))
+            np.testing.assert_array_equal(c, b + b)
+            np.testing.assert_array_equal(z, -b - x)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(work, range(4)))
