@@ -2,7 +2,7 @@
 
 *Between steps*: a value of a static shape that only other steps read gets a place in planned memory, where the engine
 that makes it can: written and read there in every run of a lease, bound once on both sides, so that a run neither
-allocates it nor hands it over. Places are used again after the last reader. Against handing over fresh arrays, chains of
+allocates it nor hands it over. Places are used again after the last reader. Against handing over new arrays, chains of
 ten one-operator steps, in turn on openvino and onnxruntime, take 0.47 of the time at 256 B to 16 KB a value, 0.25 at
 128 KB, 0.37 at 1 MB and 0.67 at 8 MB (openvino 2026.4, onnxruntime 1.31, one thread each, paired in one run). Values of
 dynamic shapes are handed over by address and let go after their last reader.
