@@ -1,0 +1,71 @@
+"""Parts: consecutive, convex, together the cluster, none with too long a run."""
+
+from __future__ import annotations
+
+import networkx as nx
+import onnx.helper as oh
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ovpart.model.read import read_model
+from ovpart.partition.boundary import boundary
+from ovpart.partition.parts import ELEMENTWISE
+from tests.partition.drawings import plan_for
+
+
+def model_from(ops):
+    """Nodes of one or two inputs: ``(operator, distances back)``; every third value is square, so MatMul fits."""
+    names, nodes = ["x"], []
+    for i, (op, back) in enumerate(ops):
+        reads = [names[-1 - min(b, len(names) - 1)] for b in back]
+        nodes.append(oh.make_node(op, reads if op in ("Add", "MatMul") else reads[:1], [f"v{i}"]))
+        names.append(f"v{i}")
+    read = {name for node in nodes for name in node.input}
+    ends = [oh.make_tensor_value_info(n, 1, [4, 4]) for n in names[1:] if n not in read]
+    graph = oh.make_graph(nodes, "g", [oh.make_tensor_value_info("x", 1, [4, 4])], ends)
+    return read_model(oh.make_model(graph, opset_imports=[oh.make_opsetid("", 17)], ir_version=8))
+
+
+steps = st.tuples(
+    st.sampled_from(["Add", "Relu", "Exp", "MatMul"]), st.lists(st.integers(0, 5), min_size=2, max_size=2)
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(steps, min_size=1, max_size=40), st.integers(1, 6))
+def test_parts_are_consecutive_convex_and_cover_the_cluster(ops, limit):
+    model = model_from(ops)
+    plan = plan_for(model, {}, part_limit=limit)
+    (cluster,) = plan.clusters
+    parts = cluster.parts or (cluster.nodes,)
+    assert sorted(i for part in parts for i in part) == list(cluster.nodes)
+    ready = set(cluster.inputs)
+    for part in parts:
+        assert list(part) == sorted(part)
+        taken, made = boundary(model.graph, part)
+        assert set(taken) <= ready
+        ready |= set(made)
+    assert set(cluster.outputs) <= ready
+    for part in parts:
+        simple = [i for i in part if model.graph.nodes[i].op_type in ELEMENTWISE]
+        run = nx.Graph()
+        run.add_nodes_from(simple)
+        run.add_edges_from(
+            (model.graph.producer[name], i) for i in simple for name in model.graph.nodes[i].reads if name != "x"
+        )
+        assert max((len(c) for c in nx.connected_components(run.subgraph(simple))), default=0) <= limit
+
+
+def test_heavy_nodes_end_a_run():
+    chain = [("Relu", (0, 0))] * 3 + [("MatMul", (0, 0))] + [("Relu", (0, 0))] * 3
+    assert plan_for(model_from(chain), {}, part_limit=3).clusters[0].parts == ()
+    assert len(plan_for(model_from([("Relu", (0, 0))] * 7), {}, part_limit=3).clusters[0].parts) == 3
+
+
+def test_islands_have_no_parts_and_parts_count_as_no_clusters():
+    model = model_from([("Relu", (0, 0))] * 9)
+    plan = plan_for(model, {f"v{i}": "-" for i in range(9)}, part_limit=2)
+    assert plan.clusters[0].parts == ()
+    plan = plan_for(model, {}, part_limit=2)
+    assert len(plan.clusters) == plan.lower_bound == 1
+    assert len(plan.clusters[0].parts) == 5
