@@ -220,8 +220,40 @@ def _add_node(skeleton: _Skeleton, node: Node, taken: set[str]) -> None:
     taken.add(name)
     proto.name = name
     _name_required_outputs(skeleton, node, proto)
+    if _keeps_its_dtype(skeleton.model.graph, node):
+        # openvino 2026.4.1 shares the memory of input and output of such a Cast: at the next shape it writes its result
+        # into the array that the caller gave for the run before.
+        proto.op_type, proto.domain = "Identity", ""
+        del proto.attribute[:]
+        del proto.input[1:]
+    for attribute in proto.attribute if node.bodies else ():
+        for body in (attribute.g, *attribute.graphs):
+            _tidy_body(body)
     skeleton.nodes.append(proto)
     skeleton.keys.append(node.key)
+
+
+def _keeps_its_dtype(graph: Graph, node: Node) -> bool:
+    """Whether a node is a Cast or CastLike to the dtype that its input has already."""
+    if node.op_type not in ("Cast", "CastLike") or node.domain:
+        return False
+    before, after = graph.type_of(node.inputs[0]), graph.type_of(node.outputs[0])
+    return before.kind == after.kind == "tensor" and before.dtype is not None and before.dtype == after.dtype
+
+
+def _tidy_body(body: onnx.GraphProto) -> None:
+    """Give nodes of a body names of their own, which onnxruntime asks for, and drop the file's word on its values."""
+    names: set[str] = set()
+    for node in body.node:
+        if node.name in names:
+            node.name = ""
+        elif node.name:
+            names.add(node.name)
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                _tidy_body(inner)
+    if all(node.domain in _INFERRED_DOMAINS for node in body.node):
+        del body.value_info[:]
 
 
 def _name_required_outputs(skeleton: _Skeleton, node: Node, proto: onnx.NodeProto) -> None:

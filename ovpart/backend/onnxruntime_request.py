@@ -143,10 +143,11 @@ class OnnxRuntimeRequest:
 
     def cancel(self) -> None:
         """Ask a run under way to stop: it ends with a RunError after the node it is at; nothing happens without one."""
-        if self._thread is not None and self._thread.is_alive():
-            self._options.terminate = True
-            self._thread.join()
-            self._options.terminate = False
+        import onnxruntime
+
+        # The run under way holds the old options; later ones get new options, so that no flag need be taken back.
+        options, self._options = self._options, onnxruntime.RunOptions()
+        options.terminate = True
 
     def take_output(self, index: int) -> Array:
         """Return an output of the last run: fresh memory at every run, so that nothing overwrites it."""

@@ -92,7 +92,7 @@ def knows(op_type: str, domain: str = "", since: int = 0) -> bool:
     """
     if any(not since or end >= since for _, end in _kernels().get((domain, op_type), ())):
         return True
-    return _is_function(op_type, domain, since)
+    return _is_function(op_type, domain, since) and (domain != "" or since <= highest_opset())
 
 
 def _is_function(op_type: str, domain: str, since: int) -> bool:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from ovpart.backend.base import Cut, Device, Port
 from ovpart.backend.cut import port
-from ovpart.backend.openvino_model import bound_ports, crash_in, filled, has_string, inlined
+from ovpart.backend.openvino_model import (
+    bound_ports,
+    crash_in,
+    crash_in_graph,
+    filled,
+    fits_inside,
+    inlined,
+    wanted_inside,
+)
 from ovpart.backend.words import node_in_words, shortened
 from ovpart.errors import CompileError, DeviceNotFound, OptionError, OvpartError
 
@@ -32,6 +40,8 @@ _DEFAULTS: Mapping[str, object] = {
 # No streams: a run computes in the thread that asks for it. With one stream of one thread the CPU plugin's synchronous
 # infer loses the errors of a run and leaves the results of the one before (openvino 2026.4; start_async does not).
 _IN_CALLER = "0"
+_VIRTUAL = frozenset({"AUTO", "MULTI", "HETERO", "BATCH"})  # openvino's own choosers among devices
+_NO_RULE = "No conversion rule found"
 _TELEMETRY = "openvino_telemetry"
 
 
@@ -112,8 +122,9 @@ class OpenVINOBackend:
         """
         self._check_device(device)
         graph = model.graph
-        if has_string(model.proto):
-            raise CompileError("openvino was not asked: it aborts the process on strings", stage="read")
+        crash = crash_in_graph(model.proto.graph)
+        if crash is not None:
+            raise CompileError(f"openvino was not asked: {crash[0]}", stage="read", node=crash[1])
         inputs = tuple(port(name, graph.type_of(name)) for name in graph.inputs)
         outputs = tuple(port(name, graph.type_of(name)) for name in graph.outputs)
         used = {name for name in graph.inputs if graph.consumers.get(name) or name in graph.outputs}
@@ -161,12 +172,15 @@ class OpenVINOBackend:
         return self._executable(compiled, cut.inputs, cut.outputs, slots, cut, keep=data)
 
     def _converted(self, cut: Cut) -> openvino.Model:
+        """Return openvino's model of a cut, with its large constants in place."""
+        inside = wanted_inside(cut)
         try:
-            model = self.core.read_model(cut.proto.SerializeToString())
+            model = self.core.read_model(inlined(cut, inside))
         except RuntimeError as error:
-            if not cut.weights:
+            # Without a rule for an operator the values of constants change nothing.
+            if len(inside) == len(cut.weights) or _NO_RULE in str(error) or not fits_inside(cut):
                 raise _refused("convert", cut, error) from error
-            return self._step("convert", cut, lambda: self.core.read_model(inlined(cut)))
+            return self._step("convert", cut, lambda: self.core.read_model(inlined(cut, set(cut.weights))))
         return self._step("convert", cut, lambda: filled(model, cut))
 
     def _step(self, stage: str, cut: Cut | None, action: Callable[[], Any]) -> Any:
@@ -190,15 +204,21 @@ class OpenVINOBackend:
         return OpenVINOExecutable(compiled, inputs, outputs, slots, cut=cut, keep=(keep, cut))
 
     def _check_device(self, device: str) -> None:
+        """Raise DeviceNotFound unless every device named is there (``AUTO:GPU,CPU`` names two)."""
         found = self.core.available_devices
-        root = device.split(".")[0]
-        if device not in found and not any(name.split(".")[0] == root for name in found):
-            raise DeviceNotFound(
-                f"openvino has no device {device!r} on this machine. Available: {', '.join(found) or 'none'}. "
-                "Install its driver, or take one that is there."
-            )
+        for name in _named(device):
+            if name not in found and not any(present.startswith(f"{name}.") for present in found):
+                raise DeviceNotFound(
+                    f"openvino has no device {name!r} on this machine. Available: {', '.join(found) or 'none'}. "
+                    "Install its driver, or take one that is there."
+                )
 
     def _properties(self, device: str) -> frozenset[str]:
+        """Return what a device can be told; for ``AUTO:...`` and the like what each of its devices can be told."""
+        if _is_virtual(device):
+            named = [name for name in _named(device) if name in self.core.available_devices]
+            each = [self._properties(name) for name in named or self.core.available_devices]
+            return frozenset.intersection(*each) - {"NUM_STREAMS", "INFERENCE_NUM_THREADS"}
         return frozenset(self.core.get_property(device, "SUPPORTED_PROPERTIES"))
 
     def _options(self, device: str, config: Mapping[str, object]) -> dict[str, object]:
@@ -223,6 +243,18 @@ class OpenVINOBackend:
                     "properties, in capitals"
                 )
         return options
+
+
+def _is_virtual(device: str) -> bool:
+    return device.partition(":")[0] in _VIRTUAL
+
+
+def _named(device: str) -> list[str]:
+    """Return the devices that a device string names: ``AUTO:GPU.1,CPU(2)`` → ``GPU.1``, ``CPU``; left-out ones not."""
+    if not _is_virtual(device):
+        return [device]
+    listed = device.partition(":")[2].split(",")
+    return [name.partition("(")[0] for name in listed if name and not name.startswith("-")]
 
 
 def _threads(config: Mapping[str, object]) -> int:

@@ -20,6 +20,9 @@ _TYPES = {
     "f32": "f32", "f16": "f16", "bf16": "bf16", "f64": "f64", "i8": "i8", "i16": "i16", "i32": "i32", "i64": "i64",
     "u8": "u8", "u16": "u16", "u32": "u32", "u64": "u64", "bool": "boolean",
 }  # fmt: skip
+# Operators whose translators read constant operands while they convert (openvino 2026.4, ONNX front end).
+_READ_AT_CONVERSION = frozenset({("com.microsoft", "MatMulNBits")})
+_LARGEST_PROTO = 2_000_000_000  # bytes; protobuf's limit is 2**31 - 1, and the skeleton needs some of it
 _WEIGHT_TYPES = {**_TYPES, "f8e4m3fn": "f8e4m3", "f8e5m2": "f8e5m2"}
 
 
@@ -36,27 +39,36 @@ def crash_in(cut: Cut) -> tuple[str, str | None] | None:
             return f"{end.name!r} is no tensor, or of an unknown type", None
         if end.dtype not in _TYPES:
             return f"{end.name!r} is of type {end.dtype}, which cannot cross openvino's ports", None
-    if has_string(cut.proto):
-        return "it aborts the process on strings", None
     if any(tensor.external_data for tensor in cut.proto.graph.initializer):
         return "a constant refers to external data, which cuts never do", None
-    empty = {tensor.name for tensor in cut.proto.graph.initializer if 0 in tensor.dims}
-    given = {value.name for value in cut.proto.graph.input}
-    for node, key in zip(cut.proto.graph.node, cut.node_names, strict=True):
-        if node.op_type == "Gather" and len(node.input) > 1 and node.input[1] in empty:
-            return "Gather with empty indices ends the process at compilation", key
-        if node.op_type in ("Conv", "ConvTranspose") and (len(node.input) < 2 or not node.input[1]):
-            return f"{node.op_type} without weights ends the process", key
-    unknown = given - {end.name for end in cut.inputs} - set(cut.weights)
+    unknown = {i.name for i in cut.proto.graph.input} - {end.name for end in cut.inputs} - set(cut.weights)
     if unknown:
         return f"the cut's inputs {sorted(unknown)} are neither ports nor weights", None
+    found = crash_in_graph(cut.proto.graph)
+    if found is None or found[1] is None:
+        return found
+    keys = {node.output[0]: key for node, key in zip(cut.proto.graph.node, cut.node_names, strict=True)}
+    return found[0], keys.get(found[1]) or None
+
+
+def crash_in_graph(graph: onnx.GraphProto) -> tuple[str, str | None] | None:
+    """Find what ends the process, as far as it can be seen without inference.
+
+    Returns
+    -------
+    (str, str or None) or None
+        What it is and the first output of the node that it is at, or ``None``.
+    """
+    ends = (*graph.input, *graph.output, *graph.value_info)
+    if any(i.type.tensor_type.elem_type == _STRING for i in ends) or _string_inside(graph):
+        return "it aborts the process on strings", None
+    empty = {tensor.name for tensor in graph.initializer if 0 in tensor.dims}
+    for node in graph.node:
+        if node.op_type == "Gather" and len(node.input) > 1 and node.input[1] in empty:
+            return "Gather with empty indices ends the process at compilation", node.output[0]
+        if node.op_type in ("Conv", "ConvTranspose") and (len(node.input) < 2 or not node.input[1]):
+            return f"{node.op_type} without weights ends the process", node.output[0]
     return None
-
-
-def has_string(proto: onnx.ModelProto) -> bool:
-    """Whether strings occur in a model, as far as it can be seen without inference: openvino aborts on them."""
-    ends = (*proto.graph.input, *proto.graph.output, *proto.graph.value_info)
-    return any(i.type.tensor_type.elem_type == _STRING for i in ends) or _string_inside(proto.graph)
 
 
 def _string_inside(graph: onnx.GraphProto) -> bool:
@@ -108,26 +120,46 @@ def filled(model: openvino.Model, cut: Cut) -> openvino.Model:
     return model
 
 
-def inlined(cut: Cut) -> bytes:
-    """Return the serialized skeleton with its weights inside: a copy, for conversions that want their values."""
-    import onnx
-    import onnx.helper
+def wanted_inside(cut: Cut) -> set[str]:
+    """Return the weights whose values openvino's front end wants at conversion: known few; the rest it need not see."""
+    return {
+        name
+        for node in cut.proto.graph.node
+        if (node.domain, node.op_type) in _READ_AT_CONVERSION
+        for name in node.input
+        if name in cut.weights
+    }
 
-    proto = onnx.ModelProto()
-    proto.CopyFrom(cut.proto)
-    infos = list(proto.graph.input)
-    del proto.graph.input[:]
-    for info in infos:
-        if info.name not in cut.weights:
-            proto.graph.input.append(info)
-            continue
-        kind = info.type.tensor_type
-        dims = [dim.dim_value for dim in kind.shape.dim]
-        proto.graph.initializer.add(
-            name=info.name, data_type=kind.elem_type, dims=dims, raw_data=_raw(cut.weights[info.name], kind.elem_type)
-        )
+
+def fits_inside(cut: Cut) -> bool:
+    """Whether the weights can stand inside one serialized model, which protobuf limits to 2 GB."""
+    size: int = sum(array.nbytes for array in cut.weights.values())
+    return size < _LARGEST_PROTO
+
+
+def inlined(cut: Cut, names: set[str]) -> bytes:
+    """Return the serialized skeleton with some of its weights inside: a copy of those."""
+    import onnx
+
+    proto = cut.proto
+    if names:
+        proto = onnx.ModelProto()
+        proto.CopyFrom(cut.proto)
+        infos = list(proto.graph.input)
+        del proto.graph.input[:]
+        for info in infos:
+            if info.name in names:
+                _add_inside(proto.graph, info, cut.weights[info.name])
+            else:
+                proto.graph.input.append(info)
     serialized: bytes = proto.SerializeToString()
     return serialized
+
+
+def _add_inside(graph: onnx.GraphProto, info: onnx.ValueInfoProto, array: Array) -> None:
+    kind = info.type.tensor_type
+    dims = [dim.dim_value for dim in kind.shape.dim]
+    graph.initializer.add(name=info.name, data_type=kind.elem_type, dims=dims, raw_data=_raw(array, kind.elem_type))
 
 
 def bound_ports(model: Any, inputs: Sequence[Port], outputs: Sequence[Port], used: set[str]) -> tuple[int | None, ...]:
@@ -160,6 +192,7 @@ def bound_ports(model: Any, inputs: Sequence[Port], outputs: Sequence[Port], use
             f"openvino has {len(model.outputs)} outputs where the cluster has {len(outputs)}", stage="convert"
         )
     seen = [set(value.names) for value in model.inputs]
+    _check_types(outputs, model.outputs, "output")
     slots: list[int | None] = [None] * len(inputs)
     by_name = {name: index for index, names in enumerate(seen) for name in names}
     for position, end in enumerate(inputs):
@@ -184,13 +217,14 @@ def _check_order(model: Any, inputs: Sequence[Port], slots: Iterable[int | None]
     taken = [(position, index) for position, index in enumerate(slots) if index is not None]
     if [index for _, index in taken] != sorted(index for _, index in taken):
         raise CompileError("openvino's inputs do not stand in the declared order", stage="convert")
-    for position, index in taken:
-        expected = _TYPES.get(inputs[position].dtype or "")
-        found = model.inputs[index].get_element_type().get_type_name()
-        if expected is not None and expected != found:
-            raise CompileError(
-                f"input {inputs[position].name!r} is {found} in openvino, {expected} in the model", stage="convert"
-            )
+    _check_types([inputs[p] for p, _ in taken], [model.inputs[i] for _, i in taken], "input")
+
+
+def _check_types(ends: Sequence[Port], found: Sequence[Any], what: str) -> None:
+    for end, value in zip(ends, found, strict=True):
+        expected, seen = _TYPES.get(end.dtype or ""), value.get_element_type().get_type_name()
+        if end.dtype is not None and expected != seen:
+            raise CompileError(f"{what} {end.name!r} is {seen} in openvino, {end.dtype} in the model", stage="convert")
 
 
 def _constant(array: Array, name: str) -> Any:

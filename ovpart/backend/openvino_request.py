@@ -71,6 +71,13 @@ class OpenVINOExecutable:
         threads, streams = (int(self.compiled.get_property(key)) for key in ("INFERENCE_NUM_THREADS", "NUM_STREAMS"))
         return streams > 0 and threads <= streams
 
+    def static_shape(self, index: int) -> tuple[int, ...] | None:
+        """Return the shape that an output has in every run, ``None`` where it may change or cannot be bound."""
+        output = self.compiled.outputs[index]
+        if output.partial_shape.is_dynamic or _numpy_dtype(output.element_type).isbuiltin != 1:
+            return None
+        return tuple(output.shape)
+
     def bind(self) -> OpenVINORequest:
         """Make a request."""
         return OpenVINORequest(self)
@@ -119,9 +126,10 @@ class OpenVINORequest:
         self._output_dtypes = [_numpy_dtype(output.element_type) for output in compiled.outputs]
         self._buffers: list[Array] = [None] * len(self._output_dtypes)
         self._given: dict[int, None] = {}
-        for index, output in enumerate(compiled.outputs):
-            if self._output_dtypes[index].isbuiltin == 1 and not output.partial_shape.is_dynamic:
-                self._bind_buffer(index, tuple(output.shape))
+        for index in range(len(self._buffers)):
+            shape = executable.static_shape(index)
+            if shape is not None:
+                self.bind_output(index, np.empty(shape, self._output_dtypes[index]))
         many = len(compiled.outputs) > _MANY_OUTPUTS
         self._infer = self._run_many if many or executable.loses_errors else self._run_few
 
@@ -148,6 +156,27 @@ class OpenVINORequest:
             raise InputError(f"input {self._executable.inputs[index].name!r}: {shortened(error)}") from error
         self._arrays[index] = shared
         self._copied[index] = shared is not array
+
+    def bind_output(self, index: int, array: Array) -> None:
+        """Write an output into `array` in every run from now on, until it is taken.
+
+        Parameters
+        ----------
+        index : int
+            An output that :meth:`OpenVINOExecutable.static_shape` gives a shape for.
+        array : numpy.ndarray
+            C-contiguous, writeable, of that shape and the port's dtype.
+
+        Raises
+        ------
+        RunError
+            If it is not of that shape or dtype.
+        """
+        try:
+            self._request.set_output_tensor(index, self._tensor(array, shared_memory=True))
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise self._executable.failed(error) from error
+        self._buffers[index] = array
 
     def run(self) -> None:
         """Compute."""
@@ -203,23 +232,16 @@ class OpenVINORequest:
         self._request.start_async({}, None)
         self._request.wait()
 
-    def _bind_buffer(self, index: int, shape: tuple[int, ...]) -> None:
-        """Let openvino write an output of a static shape into a new numpy array."""
-        import numpy as np
-
-        buffer = np.empty(shape, self._output_dtypes[index])
-        self._request.set_output_tensor(index, self._tensor(buffer, shared_memory=True))
-        self._buffers[index] = buffer
-
     def _renew_buffers(self) -> None:
         """Bind new memory for the outputs that were handed over, so that this run leaves those alone."""
+        import numpy as np
         import openvino
 
         outputs = self._executable.compiled.outputs
         for index in self._given:
             output = outputs[index]
             if not output.partial_shape.is_dynamic:
-                self._bind_buffer(index, tuple(output.shape))
+                self.bind_output(index, np.empty(tuple(output.shape), self._output_dtypes[index]))
                 continue
             rank = self._buffers[index].ndim
             empty = self._tensor(output.element_type, openvino.Shape([0] * rank))  # grows with what is computed
