@@ -24,39 +24,61 @@ def shares_of(plan: Plan) -> tuple[Share, ...]:
     plan : Plan
         The plan.
     """
-    by_label: dict[Label, list[Cluster]] = {}
+    counts: dict[Label, int] = {}
+    by_label: dict[Label, _Amount] = {}
     for cluster in plan.clusters:
-        by_label.setdefault(cluster.label, []).append(cluster)
-    totals = _Totals.of(plan, plan.clusters)
-    shares = []
-    for label, clusters in sorted(by_label.items(), key=lambda item: not item[0].delegated):
-        mine = _Totals.of(plan, clusters)
-        shares.append(
-            Share(
-                label=label,
-                nodes=mine.nodes,
-                of_nodes=mine.nodes / totals.nodes,
-                of_flops=mine.flops / totals.flops if totals.flops else None,
-                of_weights=mine.weights / totals.weights if totals.weights else None,
-                clusters=len(clusters),
-            )
+        counts[cluster.label] = counts.get(cluster.label, 0) + 1
+        by_label[cluster.label] = by_label.get(cluster.label, _NOTHING).plus(_amount(plan, cluster))
+    total = _NOTHING
+    for amount in by_label.values():
+        total = total.plus(amount)
+    return tuple(
+        Share(
+            label=label,
+            nodes=mine.nodes,
+            of_nodes=mine.nodes / total.nodes,
+            of_flops=mine.flops / total.flops if total.flops else None,
+            of_weights=mine.weights / total.weights if total.weights else None,
+            clusters=counts[label],
         )
-    return tuple(shares)
+        for label, mine in sorted(by_label.items(), key=lambda item: not item[0].delegated)
+    )
+
+
+def delegated_share(shares: Iterable[Share], of: Callable[[Share], float | None]) -> float:
+    """Return the share that is delegated, 1 where there is nothing to share out.
+
+    Parameters
+    ----------
+    shares : iterable of Share
+        All of them.
+    of : callable
+        Which share: of nodes, of FLOPs, of weights.
+    """
+    found = [(of(share), share.is_island) for share in shares]
+    known = [(amount, is_island) for amount, is_island in found if amount is not None]
+    return sum(amount for amount, is_island in known if not is_island) if known else 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Totals:
+class _Amount:
     """Nodes, operations and weight bytes of some clusters."""
 
-    nodes: int
-    flops: int
-    weights: int
+    nodes: int = 0
+    flops: int = 0
+    weights: int = 0
 
-    @classmethod
-    def of(cls, plan: Plan, clusters: Iterable[Cluster]) -> _Totals:
-        nodes = [plan.graph.nodes[index] for cluster in clusters for index in cluster.nodes]
-        flops = sum(node_flops(plan.graph, node) for node in nodes)
-        return cls(len(nodes), flops, sum(weight_bytes(plan.graph, node) for node in nodes))
+    def plus(self, other: _Amount) -> _Amount:
+        return _Amount(self.nodes + other.nodes, self.flops + other.flops, self.weights + other.weights)
+
+
+_NOTHING = _Amount()
+
+
+def _amount(plan: Plan, cluster: Cluster) -> _Amount:
+    nodes = [plan.graph.nodes[index] for index in cluster.nodes]
+    flops = sum(node_flops(plan.graph, node) for node in nodes)
+    return _Amount(len(nodes), flops, sum(weight_bytes(plan.graph, node) for node in nodes))
 
 
 def fallbacks_of(plan: Plan) -> tuple[Fallback, ...]:

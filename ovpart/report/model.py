@@ -14,7 +14,7 @@ from ovpart.capability.verdict import Guard
 from ovpart.model.graph import Model
 from ovpart.partition.plan import CONSTANT, DEAD, Plan
 from ovpart.report.facts import Blocker, Fallback, OptionFact, RunFacts, Share
-from ovpart.report.gather import as_if_supported, blockers_of, fallbacks_of, guarded_nodes, shares_of
+from ovpart.report.gather import as_if_supported, blockers_of, delegated_share, fallbacks_of, guarded_nodes, shares_of
 from ovpart.runtime.guards import merge
 
 if TYPE_CHECKING:
@@ -175,6 +175,7 @@ def make_report(
         Frozen: a later run makes a new one.
     """
     fallbacks = fallbacks_of(plan)
+    shares = shares_of(plan)
     if what_if is None:
         what_if = partial(as_if_supported, plan, model)
     echoed = () if options is None else options.echo()
@@ -187,10 +188,11 @@ def make_report(
         nodes=len(plan.graph.nodes),
         constant=plan.places.count(CONSTANT),
         dead=plan.places.count(DEAD),
-        shares=shares_of(plan),
+        shares=shares,
         coverage=plan.coverage,
-        coverage_flops=plan.coverage_flops,
-        coverage_weights=plan.coverage_weights,
+        # As plan.coverage_flops and coverage_weights say, without counting a large model's operations again.
+        coverage_flops=delegated_share(shares, lambda share: share.of_flops),
+        coverage_weights=delegated_share(shares, lambda share: share.of_weights),
         cluster_count=len(plan.clusters),
         delegated_count=len(plan.delegated),
         island_count=len(plan.islands),

@@ -10,7 +10,7 @@ import pytest
 from ovpart.capability.demotion import Demotion
 from ovpart.options import resolve
 from ovpart.report.facts import NOT_WORTH, RunFacts
-from tests.report.conftest import no
+from tests.report.conftest import REFUSED, no, plan_of
 
 
 def test_counts_of_a_split_model(report_of):
@@ -29,11 +29,13 @@ def test_shares_add_up_to_the_whole(report_of):
         assert total == pytest.approx(1.0)
 
 
-def test_shares_agree_with_the_coverage_of_the_plan(report_of):
-    report = report_of()
-    share = report.shares[0]
-    assert (share.of_nodes, share.of_flops, share.of_weights) == pytest.approx(
-        (report.coverage, report.coverage_flops, report.coverage_weights)
+@pytest.mark.parametrize(
+    "verdicts", [REFUSED, {}, dict.fromkeys(("MatMul", "Softmax", "Tanh", "Mul"), REFUSED["Tanh"])]
+)
+def test_coverage_is_that_of_the_plan(report_of, model, verdicts):
+    report, plan = report_of(verdicts), plan_of(model, verdicts)
+    assert (report.coverage, report.coverage_flops, report.coverage_weights) == pytest.approx(
+        (plan.coverage, plan.coverage_flops, plan.coverage_weights)
     )
 
 
@@ -86,8 +88,6 @@ def test_blockers_stand_by_effect_and_are_computed_once(report_of, model):
 
 
 def plan_without(model, nodes):
-    from tests.report.conftest import plan_of
-
     kept = {"Softmax", "Mul"} - {model.graph.nodes[index].op_type for index in nodes}
     return plan_of(model, {op: no("r", "t:1") for op in kept})
 
