@@ -88,11 +88,10 @@ def fitted(value: Interval, dtype: str | None) -> Interval:
             return value
         return Interval(least, most, 0, value.inputs)
     error, largest = _FLOATS.get(dtype or "", (1.0, 0.0))
-    if value.most > largest:
-        return Interval(-INFINITE, INFINITE, 0, value.inputs)
-    low, high = float(value.low), float(value.high)
     tiny = 1e-37
-    return replace(value, low=low - abs(low) * error - tiny, high=high + abs(high) * error + tiny)
+    low = value.low - abs(value.low) * error - tiny if value.low >= -largest else -INFINITE
+    high = value.high + abs(value.high) * error + tiny if value.high <= largest else INFINITE
+    return Interval(low, high, value.sizes if value.most <= largest else 0, value.inputs)
 
 
 def joined(values: Iterable[Interval]) -> Interval:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ovpart.capability.scopes import Scope
     from ovpart.model.graph import Node
 
-BOUNDS: tuple[int, ...] = (INT32_MAX, 2**30, 2**24, 2**20, 2**16, 2**7, 1)
+BOUNDS: tuple[int, ...] = (INT32_MAX, 2**30 - 1, 2**24, 2**20, 2**16, 2**15, 2**7, 1)
 """Bounds on the integer inputs that are tried, the largest first."""
 LEAST_FOR_INDICES = 2**16
 

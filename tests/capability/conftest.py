@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture
 def cache(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
-    """An empty cache folder; returns a function that lists the parsed forms in it."""
+    """Make an empty cache folder; give a function that lists the parsed forms in it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("sys.platform", "linux")
     return lambda: sorted(p.name for p in (tmp_path / "cache").rglob("*") if p.is_file())

@@ -43,7 +43,10 @@ def build(
         [onnx.ValueInfoProto(name=o) if isinstance(o, str) else o for o in outputs],
         [numpy_helper.from_array(array, name) for name, array in (constants or {}).items()],
     )
-    imports = [helper.make_opsetid("", opset), *(helper.make_opsetid(d.replace("_", "."), v) for d, v in domains.items())]
+    imports = [
+        helper.make_opsetid("", opset),
+        *(helper.make_opsetid(d.replace("_", "."), v) for d, v in domains.items()),
+    ]
     return read_model(helper.make_model(graph, ir_version=8, opset_imports=imports))
 
 

@@ -8,7 +8,17 @@ from ovpart.errors import TableError
 
 def test_words_of_yaml_1_1_stay_words() -> None:
     data, _ = read_yaml("{a: no, b: on, c: 18.., d: 2026.4.1, e: 1e-3, f: ~, g: true, h: 0x10, 1: x}", "t")
-    assert data == {"a": "no", "b": "on", "c": "18..", "d": "2026.4.1", "e": 1e-3, "f": None, "g": True, "h": "0x10", "1": "x"}
+    assert data == {
+        "a": "no",
+        "b": "on",
+        "c": "18..",
+        "d": "2026.4.1",
+        "e": 1e-3,
+        "f": None,
+        "g": True,
+        "h": "0x10",
+        "1": "x",
+    }
 
 
 def test_quoted_scalars_are_text() -> None:

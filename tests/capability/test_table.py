@@ -14,7 +14,6 @@ from ovpart.capability.table import PARSED, load_table, write_parsed
 from ovpart.capability.validate import schema
 from ovpart.errors import TableError
 from ovpart.model.types import DTYPES
-
 from tests.capability.small import table
 
 GOOD = """\
