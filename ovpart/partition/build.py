@@ -11,12 +11,13 @@ from ovpart.model.graph import Graph, Model
 from ovpart.partition.atoms import Atom, find_atoms, is_quantised_unit
 from ovpart.partition.boundary import boundaries
 from ovpart.partition.cluster import Line, partition
+from ovpart.partition.costs import CostTable, node_gains
 from ovpart.partition.flops import value_bytes
 from ovpart.partition.identity import cluster_id
 from ovpart.partition.parts import PART_LIMIT, split
 from ovpart.partition.plan import CONSTANT, DEAD, Cluster, Label, Plan
 from ovpart.partition.slack import Value
-from ovpart.partition.worth import CostTable, node_gains, recolour
+from ovpart.partition.worth import recolour
 
 FALLBACK = Label("onnxruntime", "CPU")
 """Where nodes go that are not delegated."""

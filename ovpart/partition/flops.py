@@ -36,6 +36,13 @@ _PRODUCTS = frozenset({
     "MatMul", "FusedMatMul", "MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul", "QLinearMatMul",
     "MatMulNBits",
 })  # fmt: skip
+_RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
+_INTEGER = frozenset(
+    {
+        "MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul", "QLinearMatMul", "ConvInteger", "QLinearConv",
+        "DynamicQuantizeLSTM", "DynamicQuantizeLinear", "QAttention",
+    }
+)  # fmt: skip
 _POOLS = frozenset({"MaxPool", "AveragePool", "LpPool", "QLinearAveragePool"})
 # Operations an element beyond one: what softmax and the normalisations do (exponential, sums, division).
 _PER_ELEMENT = {
@@ -97,6 +104,35 @@ def node_flops(graph: Graph, node: Node, unknown_dim: int = UNKNOWN_DIM) -> int:
     return max(made, read) * _PER_ELEMENT.get(node.op_type, 1)
 
 
+def work_kind(graph: Graph, node: Node) -> str:
+    """Return what kind of work a node does, as far as engines differ in it.
+
+    Returns
+    -------
+    str
+        ``"convolution"`` (two dimensions and more), ``"convolution_1d"`` (a kernel with one dimension longer than 1),
+        ``"depthwise"``, ``"transposed"``, ``"product"``, ``"recurrent"``, ``"integer"`` (arithmetic on quantised
+        values), ``"movement"``, ``"elementwise"`` (all others).
+    """
+    op = node.op_type
+    if op in _INTEGER:
+        return "integer"
+    if op in _CONVOLUTIONS:
+        shape = graph.type_of(node.inputs[1]).shape if len(node.inputs) > 1 else None
+        if not shape or len(shape) < 3:
+            return "convolution"
+        if len(shape) == 3 or (len(shape) == 4 and (shape[2] == 1) != (shape[3] == 1)):
+            return "convolution_1d"
+        return "depthwise" if shape[1] == 1 else "convolution"
+    if op == "ConvTranspose":
+        return "transposed"
+    if op in _RECURRENT:
+        return "recurrent"
+    if op in _PRODUCTS or op in ("Gemm", "FusedGemm", "Attention", "MultiHeadAttention", "Einsum"):
+        return "product"
+    return "movement" if op in MOVEMENT else "elementwise"
+
+
 def _heavy(graph: Graph, node: Node, size: Callable[[int], int], made: int, unknown_dim: int) -> int | None:
     """Return the operations of an operator whose work is more than its elements, ``None`` for any other."""
 
@@ -117,7 +153,7 @@ def _heavy(graph: Graph, node: Node, size: Callable[[int], int], made: int, unkn
         shape = dims(0)
         inner = shape[0 if attribute(node, "transA") else -1] if shape else 1
         return 2 * made * inner
-    if op in ("LSTM", "GRU", "RNN", "DynamicQuantizeLSTM"):
+    if op in _RECURRENT or op == "DynamicQuantizeLSTM":
         return 2 * prod(dims(0)[:2]) * (size(1) + size(2))
     if op in ("Attention", "QAttention", "MultiHeadAttention", "GroupQueryAttention", "PackedAttention"):
         return _attention(dims(0), dims(1), dims(2), node.domain)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovpart.partition.plan import Plan
+from ovpart.partition.plan import Label, Plan
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -101,25 +101,24 @@ def is_maximal(plan: Plan) -> bool:
 
     Notes
     -----
-    Two clusters could be one if no path leads from one to the other through a third; by reachability in the quotient,
-    one search for each cluster.
+    Two clusters could be one if no path leads from one to the other through a third: by reachability in the quotient.
     """
     import networkx as nx
 
     graph = quotient(plan)
     if not nx.is_directed_acyclic_graph(graph):
         return False
+    reached: dict[str, set[str]] = {}
     behind: dict[str, set[str]] = {}
-    for group in graph:
-        behind[group] = set()
-        for following in graph.succ[group]:
-            behind[group] |= nx.descendants(graph, following)
-    for first in graph:
-        for second in graph:
-            if first == second or graph.nodes[first]["label"] != graph.nodes[second]["label"]:
-                continue
-            if plan.join == "connected" and not graph.has_edge(first, second):
-                continue
-            if second not in behind[first] and first not in behind[second]:
+    for group in reversed(list(nx.topological_sort(graph))):
+        behind[group] = set().union(*(reached[following] for following in graph.succ[group]))
+        reached[group] = behind[group].union(graph.succ[group])
+    alike: dict[Label, set[str]] = {}
+    for group, label in graph.nodes(data="label"):
+        alike.setdefault(label, set()).add(group)
+    for group, label in graph.nodes(data="label"):
+        others = set(graph.succ[group]) if plan.join == "connected" else set(graph)
+        for other in (others & alike[label]) - behind[group] - {group}:
+            if group not in behind[other]:
                 return False
     return True
