@@ -5,9 +5,11 @@ their integers are token ids, masks, shapes and indices. An interval analysis fr
 (:mod:`ovpart.capability.intervals`) finds out what can be shown: nothing needs to hold (shape arithmetic), or something
 about the inputs (every element of ``input_ids`` within a bound), or nothing can be shown (a cast of any float).
 
-The largest bound that suffices is taken, from :data:`BOUNDS`. A run with values outside goes to a plan without guarded
-nodes, so that a small bound is never wrong, but slow where the values are ordinary ones. Bounds below
-:data:`LEAST_FOR_INDICES` are for masks and flags: an input that is used as an index as it is never gets one.
+The largest bound that suffices is taken, from :data:`BOUNDS`. A run with values outside goes to a plan without
+guarded nodes, so that a small bound is never wrong, but makes every ordinary run slow. Hence the smallest bound still
+holds what inputs usually are, and an input that is used as an index as it is gets none below
+:data:`LEAST_FOR_INDICES`, since vocabularies are of that size; what would need less (sums of inputs over a dimension
+that is not known) is refused.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from ovpart.capability.scopes import Scope
     from ovpart.model.graph import Node
 
-BOUNDS: tuple[int, ...] = (INT32_MAX, 2**30 - 1, 2**24, 2**20, 2**16, 2**15, 2**7, 1)
+BOUNDS: tuple[int, ...] = (INT32_MAX, 2**30 - 1, 2**24, 2**20, 2**16, 2**15)
 """Bounds on the integer inputs that are tried, the largest first."""
 LEAST_FOR_INDICES = 2**16
 
@@ -35,6 +37,9 @@ _TIED = frozenset({"i64", "u64", "u32", "i32"})
 _INDEX_OF: Mapping[str, int] = {"Gather": 1, "GatherElements": 1, "GatherND": 1, "OneHot": 0, "ScatterElements": 1,
                                 "ScatterND": 1, "Scatter": 1}  # fmt: skip
 """Operator → its input of indices."""
+
+_SHAPE_ONLY = frozenset({"Shape", "Size", "EyeLike", "RandomNormalLike", "RandomUniformLike"})
+"""Operators that look at the shape of their input, not at its elements."""
 
 _EMPTY = Interval(0, 0)
 
@@ -109,6 +114,8 @@ class Ranges:
         inputs: set[str] = set()
         for place, value in enumerate((*node.inputs, *node.outputs)):
             if not value or scope.type_of(value).dtype not in WIDE:
+                continue
+            if place < len(node.inputs) and node.op_type in _SHAPE_ONLY and not node.domain:
                 continue
             interval = known.get(value)
             if interval is None:

@@ -11,12 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ovpart.errors import TableError
-
-if TYPE_CHECKING:
-    import yaml
 
 MAX_BYTES = 16 * 2**20
 """Largest table that is read, in bytes: 20 times the shipped one."""
@@ -107,7 +104,7 @@ def read_yaml(text: str, name: str) -> tuple[Any, Lines]:
 class _Reader:
     """Builds data and lines from parser events: no YAML object is ever constructed."""
 
-    def __init__(self, events: Iterator[yaml.Event], name: str) -> None:
+    def __init__(self, events: Iterator[Any], name: str) -> None:
         self.events = events
         self.name = name
         self.tokens = 0

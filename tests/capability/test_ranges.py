@@ -95,14 +95,17 @@ def test_positions_from_a_mask_are_counted() -> None:
     }  # fmt: skip
 
 
-def test_a_mask_that_is_summed_gets_a_small_bound_but_ids_never_do() -> None:
-    nodes = [node("CumSum", "mask one", "c"), node("Mul", "c mask", "p")]
-    model = build(nodes, [value("mask", "i64", ("b", "s"))], ["p"], {"one": np.array(1)})
-    assert guards(model) == {"c": Guard("int32_range", ("mask",), 128), "p": Guard("int32_range", ("mask",), 1)}
-    nodes = [node("CumSum", "ids one", "c"), node("Gather", "table ids", "y")]
-    constants = {"one": np.array(1), "table": np.zeros((9, 4), np.float32)}
-    model = build(nodes, [value("ids", "i64", ("b", "s"))], ["c", "y"], constants)
-    assert guards(model) == {"c": "no", "y": Guard("int32_range", ("ids",))}
+def test_sums_of_inputs_are_bounded_by_the_dims_that_are_known() -> None:
+    for shape, guard in (((2, 100), Guard("int32_range", ("x",), 2**24)), (("b", "s"), "no")):
+        model = build([node("CumSum", "x one", "c")], [value("x", "i64", shape)], ["c"], {"one": np.array(1)})
+        assert guards(model) == {"c": guard}
+
+
+def test_an_index_gets_no_bound_below_a_vocabulary() -> None:
+    square, lookup = node("Mul", "x x", "m"), node("Gather", "table x", "y")
+    constants = {"table": np.zeros((9, 4), np.float32)}
+    model = build([square, lookup], [value("x", "i64")], ["m", "y"], constants)
+    assert guards(model) == {"m": "no", "y": Guard("int32_range", ("x",))}
 
 
 def test_arithmetic_on_inputs_reduces_the_bound_for_these_nodes_alone() -> None:
@@ -121,6 +124,13 @@ def test_a_guard_names_only_what_the_node_rests_on() -> None:
         "a": Guard("int32_range", ("x", "y"), HALF), "w": Guard("int32_range", ("x", "y", "z"), HALF),
         "i": Guard("int32_range", ("z",)),
     }  # fmt: skip
+
+
+def test_a_shape_does_not_look_at_elements() -> None:
+    model = build(
+        [node("Cast", "x", "c", to=I64), node("Shape", "c", "s"), node("Size", "c", "n")], [value("x")], ["s", "n"]
+    )
+    assert guards(model) == {"c": "no", "s": None, "n": None}
 
 
 def test_a_cast_of_any_float_is_refused_with_a_hint() -> None:
