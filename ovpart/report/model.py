@@ -39,7 +39,7 @@ class Report:
     device : str
         The device asked for.
     engines : mapping of str to str
-        Engine → version; those that were told.
+        Engine → how its backend describes it, the version first.
     nodes, constant, dead : int
         Nodes of the main scope; those of them that are computed once; those that no output depends on.
     shares : tuple of Share
@@ -154,7 +154,7 @@ def make_report(
     model : Model
         The model that it is of.
     engines : mapping of str to str, optional
-        Engine → version, for those that are loaded.
+        Engine → how its backend describes it (:meth:`ovpart.backend.base.Backend.fingerprint`), or its version.
     options : Options, optional
         The effective options.
     demotions : sequence of Demotion
@@ -184,7 +184,7 @@ def make_report(
         fingerprint=model.fingerprint,
         opsets=model.opsets,
         device=plan.device,
-        engines=dict(engines or {}),
+        engines={name: engines[name] for name in _in_order_of(shares, engines)} if engines else {},
         nodes=len(plan.graph.nodes),
         constant=plan.places.count(CONSTANT),
         dead=plan.places.count(DEAD),
@@ -208,3 +208,9 @@ def make_report(
         runs=runs or RunFacts(),
         _blockers=cache(partial(blockers_of, plan, fallbacks, what_if)),
     )
+
+
+def _in_order_of(shares: Sequence[Share], engines: Mapping[str, str]) -> list[str]:
+    """Return the engines as the shares have them, the device asked for first; others behind, by name."""
+    used = dict.fromkeys(share.label.engine for share in shares if share.label.engine in engines)
+    return [*used, *sorted(engines.keys() - used.keys())]

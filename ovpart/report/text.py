@@ -65,7 +65,7 @@ def percent(share: float | None) -> str:
 
 
 def _header(report: Report) -> Iterator[str]:
-    engines = [f"{name} {version}" for name, version in report.engines.items()]
+    engines = [f"{name} {_version(name, words)}" for name, words in report.engines.items()]
     opset = f", opset {report.opsets['']}" if "" in report.opsets else ""
     parts = [
         report.model,
@@ -82,6 +82,12 @@ def _header(report: Report) -> Iterator[str]:
         else:
             row = f"{row}   {part}" if row else part
     yield row
+
+
+def _version(engine: str, words: str) -> str:
+    """Return the version alone from the words in which a backend describes itself: name, version, build, hardware."""
+    first = words.removeprefix(engine).split()
+    return first[0].partition("-")[0] if first else ""
 
 
 def _shares(report: Report) -> Iterator[str]:
@@ -195,7 +201,9 @@ def _runs(report: Report) -> Iterator[str]:
 
 
 def _options(report: Report) -> Iterator[str]:
-    given = [f"{option.name}={option.value}" for option in report.options if option.origin != "default"]
+    # The device stands in the first line.
+    options = [option for option in report.options if option.origin != "default" and option.name != "device"]
+    given = [f"{option.name}={option.value}" for option in options]
     if given:
         yield from _wrapped(", ".join(given), "options: ", "         ")
 

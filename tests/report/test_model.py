@@ -106,6 +106,11 @@ def test_guards_are_merged_and_their_nodes_counted(report_of, guarded):
     assert report.guarded_nodes == 2
 
 
+def test_engines_stand_in_the_order_of_the_shares(report_of):
+    engines = {"reference": "1", "onnxruntime": "2", "openvino": "3"}
+    assert list(report_of(engines=engines).engines) == ["openvino", "onnxruntime", "reference"]
+
+
 def test_options_carry_value_and_origin(report_of):
     options = resolve({"min_gain": 0})
     facts = {option.name: option for option in report_of(options=options).options}
