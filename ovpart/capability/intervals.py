@@ -141,7 +141,7 @@ def add(a: Interval, b: Interval) -> Interval:
 
 def negative(a: Interval) -> Interval:
     """Return the interval of negated values."""
-    return replace(a, low=-a.high, high=-a.low)
+    return Interval(-a.high, -a.low, a.sizes, a.inputs)
 
 
 def subtract(a: Interval, b: Interval) -> Interval:
@@ -233,8 +233,8 @@ def summed(a: Interval, count: int | None) -> Interval:
     """Return the interval of sums of any number up to `count` of elements; ``None`` where nobody knows how many."""
     if count is not None:
         return multiply(a, Interval(0, max(1, count)))
-    if a.sizes or a.most <= 1:
-        return multiply(a, SIZE)  # counts things
+    if a.sizes or a.most <= 1.001:
+        return multiply(a, SIZE)  # counts things; a float 1 may be a little more
     return multiply(a, Interval(0, LONGEST_AXIS))
 
 

@@ -72,6 +72,7 @@ class Ranges:
 
     def __init__(self) -> None:
         self._found: dict[tuple[int, int], dict[str, Interval]] = {}
+        self._wanted: dict[int, set[str]] = {}
 
     def prove(self, scope: Scope, nodes: Sequence[int]) -> list[Proof]:
         """Show for nodes of the main scope that their 64-bit integers stay within 32 bits.
@@ -152,7 +153,9 @@ class Ranges:
 
     def _analysed(self, scope: Scope, bound: int) -> dict[str, Interval]:
         graph = scope.graph
-        wanted = _wanted(scope)
+        wanted = self._wanted.get(id(graph))
+        if wanted is None:
+            wanted = self._wanted[id(graph)] = _wanted(scope)
         known = dict(self._given(scope, bound))
         for name in graph.initializers:
             if name in wanted and name not in known:

@@ -135,7 +135,7 @@ class _Reader:
         # An explicit tag leaves its name; a quoted scalar has the tag "!" in some parsers and none in others.
         if event.tag not in (None, "!"):
             raise self.error(event, f"tags ({event.tag}) are not allowed in a table")
-        line = event.start_mark.line + 1
+        line = _line(event)
         if isinstance(event, yaml.ScalarEvent):
             return (_resolve(event.value) if event.implicit[0] else event.value), Lines(line, {}, {})
         if isinstance(event, yaml.SequenceStartEvent):
@@ -167,12 +167,16 @@ class _Reader:
             key = event.value  # a key is text, whatever it looks like
             if key in data:
                 raise self.error(event, f"{key!r} stands twice (first on line {keys[key]})")
-            keys[key] = event.start_mark.line + 1
+            keys[key] = _line(event)
             data[key], items[key] = self.piece(next(self.events), depth + 1)
         return data, Lines(line, keys, items)
 
     def error(self, event: Any, words: str) -> TableError:
-        return TableError(f"{self.name}:{event.start_mark.line + 1}: {words}")
+        return TableError(f"{self.name}:{_line(event)}: {words}")
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
 
 
 def _resolve(text: str) -> Any:

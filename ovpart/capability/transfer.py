@@ -132,10 +132,13 @@ def _reduce_sum(step: Step) -> Answer:
 
 
 def _sum_of(step: Step, count: int | None) -> Interval:
-    if not step.whole_numbers and (count is None or count > MOST_FLOATS):
-        return ANY
-    total = iv.summed(step.inputs[0], count)
-    return total if step.whole_numbers else iv.multiply(total, Interval(1, 1.01))
+    value = step.inputs[0]
+    if step.whole_numbers:
+        return iv.summed(value, count)
+    if count is not None and count <= MOST_FLOATS:
+        return iv.multiply(iv.summed(value, count), Interval(1, 1.01))
+    counts = value.sizes or value.most <= 1.001  # lengths are often counted in floats
+    return iv.summed(value, None) if counts else ANY
 
 
 def _reduce_product(step: Step) -> Answer:

@@ -126,6 +126,15 @@ def test_a_guard_names_only_what_the_node_rests_on() -> None:
     }  # fmt: skip
 
 
+def test_lengths_that_are_counted_in_floats() -> None:
+    nodes = [
+        node("Greater", "x zero", "g"), node("Cast", "g", "f", to=F32), node("ReduceSum", "f", "s"),
+        node("Cast", "s", "n", to=I64), node("ReduceSum", "x", "t"), node("Cast", "t", "m", to=I64),
+    ]  # fmt: skip
+    model = build(nodes, [value("x", shape=("a", "b"))], ["n", "m"], {"zero": np.float32(0)})
+    assert (guards(model)["n"], guards(model)["m"]) == (None, "no")
+
+
 def test_a_shape_does_not_look_at_elements() -> None:
     model = build(
         [node("Cast", "x", "c", to=I64), node("Shape", "c", "s"), node("Size", "c", "n")], [value("x")], ["s", "n"]
