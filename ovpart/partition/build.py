@@ -197,7 +197,7 @@ def _line(draft: _Draft, atoms: Sequence[Sequence[int]], connected: bool, min_ga
         draft.preds,
         draft.labels,
         gain_us=node_gains(graph, engines, draft.kinds[draft.fallback].engine, costs),
-        values=_values(draft, range(len(graph.nodes))),
+        values=_values(draft),
         fallback=draft.fallback,
         min_gain=min_gain,
         costs=costs,
@@ -211,19 +211,18 @@ def _line(draft: _Draft, atoms: Sequence[Sequence[int]], connected: bool, min_ga
     return found.line
 
 
-def _values(draft: _Draft, near: Sequence[int]) -> list[Value]:
-    """Return the values that some of the given nodes make or read, constants left out."""
+def _values(draft: _Draft, near: Sequence[int] | None = None) -> list[Value]:
+    """Return the values that some of the given nodes make or read (all values, without), constants left out."""
     graph = draft.graph
-    names: dict[str, None] = {}
-    for index in near:
-        if draft.labels[index] is not None:
-            names.update(dict.fromkeys(graph.nodes[index].reads))
-            names.update(dict.fromkeys(graph.nodes[index].outputs))
+    names: Iterable[str] = graph.consumers
+    if near is not None:
+        nodes = [graph.nodes[index] for index in near if draft.labels[index] is not None]
+        names = dict.fromkeys(name for node in nodes for name in (*node.reads, *node.outputs) if name)
     found = []
     memo: dict[int, int] = {}
     for name in names:
         source = graph.producer.get(name)
-        if not name or (name in graph.initializers if source is None else draft.labels[source] is None):
+        if name in graph.initializers if source is None else draft.labels[source] is None:
             continue
         readers = tuple(r for r in graph.consumers.get(name, ()) if draft.labels[r] is not None)
         if readers:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ovpart.model.graph import Graph
+from ovpart.model.graph import Graph, Node
 from ovpart.partition.flops import UNKNOWN_DIM, node_flops, value_bytes, work_kind
 
 
@@ -25,7 +25,7 @@ class EngineCost:
         Kind of work (:func:`ovpart.partition.flops.work_kind`) → microseconds for a million operations. A kind that is
         not in it costs by its bytes alone.
     us_per_mb : float
-        For a million bytes made by nodes of a kind that is not in `us_per_mflop`.
+        For a million bytes made by nodes of a kind that is not in `us_per_mflop`; pure movement is taken as free.
     """
 
     node_us: float
@@ -116,20 +116,27 @@ def node_gains(graph: Graph, engines: Sequence[str | None], fallback: str, costs
     base = costs.engines.get(fallback)
     gains = []
     for node, engine in zip(graph.nodes, engines, strict=True):
-        mine = costs.engines.get(engine) if engine is not None else None
-        if mine is None or base is None or mine is base:
+        mine = None if engine is None else costs.engines.get(engine)
+        if base is None or mine is None or mine is base:
             gains.append(0.0)
-            continue
-        kind = work_kind(graph, node)
-        flops = node_flops(graph, node, costs.unknown_dim)
-        made = sum(value_bytes(graph.type_of(name), costs.unknown_dim) for name in node.outputs if name)
-        gains.append(node_us(base, kind, flops, made) - node_us(mine, kind, flops, made))
+        else:
+            gains.append(_gain(graph, node, base, mine, costs.unknown_dim))
     return gains
 
 
+def _gain(graph: Graph, node: Node, base: EngineCost, mine: EngineCost, unknown_dim: int) -> float:
+    """Return what a node saves on `mine` against `base`; one with bodies saves what the nodes in them do."""
+    if node.bodies:
+        return sum(_gain(body, inner, base, mine, unknown_dim) for body in node.bodies.values() for inner in body.nodes)
+    kind = work_kind(graph, node)
+    flops = node_flops(graph, node, unknown_dim) if kind in base.us_per_mflop or kind in mine.us_per_mflop else 0
+    made = 0
+    if kind != "movement":
+        made = sum([value_bytes(graph.type_of(name), unknown_dim) for name in node.outputs if name])
+    return node_us(base, kind, flops, made) - node_us(mine, kind, flops, made)
+
+
 def node_us(cost: EngineCost, kind: str, flops: float, nbytes: float) -> float:
-    """Return the microseconds that an engine takes for a node that makes `nbytes` with `flops` operations of a kind."""
+    """Return the microseconds that an engine takes for a node of a kind with `flops` operations that makes `nbytes`."""
     rate = cost.us_per_mflop.get(kind)
-    if rate is not None:
-        return cost.node_us + flops * rate / 1e6
-    return cost.node_us + (nbytes * cost.us_per_mb / 1e6 if flops else 0.0)
+    return cost.node_us + (nbytes * cost.us_per_mb if rate is None else flops * rate) / 1e6

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 ID_DIGITS = 12
 """Hexadecimal digits of an id: 48 bits; two clusters of one plan never hash the same text (first outputs differ)."""
 
-MAX_WORDS = 1 << 16
-"""Words that are kept before they are hashed, so that a large cluster takes no memory."""
+MAX_TEXTS = 4096
+"""Nodes whose text is kept before it is hashed, so that a large cluster takes no memory."""
 _SEPARATOR = "\x1f"  # no name holds it in practice, and one that did could at worst make two texts equal
 
 
@@ -36,35 +36,36 @@ def cluster_id(graph: Graph, nodes: Iterable[int]) -> str:
         Node indices, ascending.
     """
     digest = sha256()
-    words: list[str] = []
+    texts: list[str] = []
     memo: dict[int, str] = {}
     for index in nodes:
-        _spell(graph, graph.nodes[index], words, memo)
-        if len(words) > MAX_WORDS:
-            digest.update(_SEPARATOR.join(words).encode("utf-8", "surrogatepass"))
-            words = [""]
-    digest.update(_SEPARATOR.join(words).encode("utf-8", "surrogatepass"))
+        texts.append(_text(graph, graph.nodes[index], memo))
+        if len(texts) == MAX_TEXTS:
+            digest.update("".join(texts).encode("utf-8", "surrogatepass"))
+            texts.clear()
+    digest.update("".join(texts).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()[:ID_DIGITS]
 
 
-def _spell(graph: Graph, node: Node, words: list[str], memo: dict[int, str]) -> None:
-    """Append what is hashed of a node; `memo` maps ids of value types to their text."""
-    words += (node.domain, node.op_type, str(node.since), "(")
-    words += node.inputs
-    words.append(")")
-    words += node.outputs
+def _text(graph: Graph, node: Node, memo: dict[int, str]) -> str:
+    """Return what is hashed of a node; `memo` maps ids of value types to their text."""
+    made = []
     for name in node.outputs:
         kind = graph.types.get(name)
-        text = memo.get(id(kind))
-        words.append(_type_text(kind, memo) if text is None else text)
-    if node.proto.attribute:
-        words += [_attribute(a) for a in sorted(node.proto.attribute, key=lambda a: a.name)]
-    for name in sorted(node.bodies):
-        body = node.bodies[name]
-        words += (name, "{", *body.inputs, ")", *body.outputs)
-        for inner in body.nodes:
-            _spell(body, inner, words, memo)
-        words.append("}")
+        made.append(memo.get(id(kind)) or _type_text(kind, memo))
+    join = _SEPARATOR.join
+    text = (
+        f"{node.domain}.{node.op_type}.{node.since}({join(node.inputs)}){join(node.outputs)}{_SEPARATOR}{join(made)}\n"
+    )
+    attributes = node.proto.attribute
+    if attributes:
+        text += join([_attribute(a) for a in sorted(attributes, key=lambda a: a.name)])
+    if node.bodies:
+        for name in sorted(node.bodies):
+            body = node.bodies[name]
+            text += f"{name}{{{join(body.inputs)}){join(body.outputs)}\n"
+            text += "".join([_text(body, inner, memo) for inner in body.nodes])
+    return text
 
 
 def _type_text(kind: ValueType | None, memo: dict[int, str]) -> str:

@@ -23,11 +23,26 @@ def test_gains_are_the_difference_of_engines_and_none_where_an_engine_is_unknown
     assert node_gains(model.graph, ["fast", "slow", "other"], "slow", costs) == pytest.approx([10.0 + 24 - 1, 0, 0])
 
 
-def test_a_node_costs_by_its_operations_or_its_bytes_and_pure_movement_by_neither():
+def test_a_node_costs_by_its_operations_or_else_by_its_bytes():
     cost = EngineCost(1.0, {"product": 5.0}, 30.0)
     assert node_us(cost, "product", 2e6, 1e6) == pytest.approx(11.0)
     assert node_us(cost, "elementwise", 10.0, 2e6) == pytest.approx(61.0)
-    assert node_us(cost, "movement", 0.0, 2e6) == 1.0
+
+
+def test_movement_is_free_and_a_conditional_gains_what_its_branches_do():
+    slow, fast = EngineCost(10.0, {}, 1e6), EngineCost(1.0, {}, 0.0)
+    costs = CostTable({"slow": slow, "fast": fast})
+    moving = parsed("g (float[2,3] x) => (float[3,2] y) { y = Transpose(x) }").graph
+    assert node_gains(moving, ["fast"], "slow", costs) == [9.0]
+    choosing = parsed(
+        """g (float[2] x, bool c) => (float[2] y) {
+          y = If (c) <
+            then_branch = t () => (float[2] a) { a = Exp(x) },
+            else_branch = e () => (float[2] b) { b = Neg(x) }
+          >
+        }"""
+    ).graph
+    assert node_gains(choosing, ["fast"], "slow", costs) == pytest.approx([2 * (10.0 + 8 - 1)])
 
 
 @pytest.mark.parametrize(
