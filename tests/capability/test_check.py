@@ -210,8 +210,8 @@ def test_a_loop_over_bodies_in_bodies() -> None:
         [value("i", "i64", ()), value("go", "bool", ()), value("v")],
         [value("more", "bool", ()), value("w")],
     )
-    node = helper.make_node("Loop", ["n", "", "x"], ["y"], body=body)
-    model = build([node], [value("x")], [value("y")], {"n": np.array(3)})
+    node = helper.make_node("Loop", ["n", "first", "x"], ["y"], body=body)
+    model = build([node], [value("x"), value("first", "bool", ())], [value("y")], {"n": np.array(3)})
     ops = {**BODIES, "Loop": [{**YES, "bodies": "supported"}]}
     verdict = ask(model, ops)["Loop"]
     assert verdict.reason == "its body needs If: its body needs Abs: not here"
