@@ -10,10 +10,12 @@ from ovpart.errors import ModelError
 from ovpart.model.forms import IMPLICIT_DOMAINS, Form, form_of
 from ovpart.model.graph import NO_BODIES, Graph, Node
 from ovpart.model.order import CycleError, canonical_order
-from ovpart.model.validate import check_attribute_tensors, check_form, check_types, signature
+from ovpart.model.validate import check_form, check_types, signature
 
 if TYPE_CHECKING:
     import onnx
+
+    from ovpart.model.tensors import Tensors
 
 # Operators whose results are no tensors: constants are tensors, so their nodes are computed at run time.
 _NO_TENSOR = frozenset({"SequenceEmpty", "SequenceConstruct", "SequenceInsert", "SequenceErase", "SplitToSequence",
@@ -52,6 +54,8 @@ class Builder:
     ----------
     opsets : mapping of str to int
         Domain → version, as imported.
+    tensors : Tensors, optional
+        Takes in the tensors that are met; without it they were taken in before.
 
     Attributes
     ----------
@@ -59,8 +63,9 @@ class Builder:
         What was mended or ignored.
     """
 
-    def __init__(self, opsets: Mapping[str, int]) -> None:
+    def __init__(self, opsets: Mapping[str, int], tensors: Tensors | None = None) -> None:
         self.opsets = opsets
+        self.tensors = tensors
         self.notes: list[str] = []
         self._operators: dict[tuple[str, str], _Operator] = {}
 
@@ -72,20 +77,22 @@ class Builder:
         ModelError
             Where a value has two producers or none, nodes form a cycle, or a node does not fit its operator.
         """
-        graph, free = self._graph(proto, "the graph")
+        graph, free = self._graph(proto, "the graph", main=True)
         for name, reader in free.items():
             raise ModelError(_undefined(name, reader, proto))
         return graph
 
-    def _graph(self, proto: onnx.GraphProto, where: str) -> tuple[Graph, dict[str, str]]:
+    def _graph(self, proto: onnx.GraphProto, where: str, *, main: bool) -> tuple[Graph, dict[str, str]]:
         """Return a scope and the outer values that it reads, each with who reads it."""
-        check_types(proto.input, f"input of {where}" if where != "the graph" else "input", needed=where == "the graph")
+        check_types(proto.input, "input" if main else f"input of {where}", needed=main)
         check_types(proto.output, "output")
+        if not main and self.tensors is not None:
+            self.tensors.graph(proto, apart=False)
         initializers = {t.name: t for t in proto.initializer}
         declared = [v.name for v in proto.input]
         _refuse_twice(declared, "graph inputs", where)
         _refuse_twice([t.name for t in proto.initializer], "initializers", where)
-        nodes = self._nodes(proto, where)
+        nodes = self._nodes(proto, where, main)
         given = {*declared, *initializers}
         producer = _producers(nodes, given, where)
         reads = nodes.inputs
@@ -103,7 +110,7 @@ class Builder:
             raise ModelError(f"nodes of {where} form a cycle, each waiting for the one before: {names}") from None
         return self._finish(proto, nodes, order, outputs, declared, initializers), free
 
-    def _nodes(self, proto: onnx.GraphProto, where: str) -> _Nodes:
+    def _nodes(self, proto: onnx.GraphProto, where: str, main: bool) -> _Nodes:
         """Read, and check one by one, the nodes of a scope."""
         found = _Nodes()
         operators = self._operators
@@ -120,8 +127,11 @@ class Builder:
                     self.notes.append(f"{_label(node)} in {where} has no outputs and is left out")
                     continue
             self._check(operator, node, inputs, outputs, bool(attributes))
-            if attributes and operator.has_bodies:
-                self._bodies(node, len(found.keys), found)
+            if attributes:
+                if self.tensors is not None:
+                    self.tensors.node(node, _label(node), apart=main)
+                if operator.has_bodies:
+                    self._bodies(node, len(found.keys), found)
             found.protos.append(node)
             found.operators.append(operator)
             found.names.append(node.name)
@@ -141,8 +151,6 @@ class Builder:
             if form is not None:
                 check_form(form, node, _label(node))
             operator.checked.add(sign)
-        if more:
-            check_attribute_tensors(node, _label(node))
 
     def _operator(self, node: onnx.NodeProto) -> _Operator:
         """Look an operator up; refuse it where its domain is not imported."""
@@ -164,7 +172,7 @@ class Builder:
             several = [(attribute.name, attribute.g)] if attribute.HasField("g") else []
             several += [(f"{attribute.name}[{i}]", g) for i, g in enumerate(attribute.graphs)]
             for name, graph in several:
-                bodies[name], free = self._graph(graph, f"{name} of {_label(node)}")
+                bodies[name], free = self._graph(graph, f"{name} of {_label(node)}", main=False)
                 captures.update(free)
         if bodies:
             found.bodies[position] = bodies

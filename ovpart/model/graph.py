@@ -162,8 +162,12 @@ class Model:
         Where the bytes of every constant lie.
     fingerprint : str
         Hash of the file's content without large weights, and of their sizes: names the model in caches and saved plans.
+    inlined : bool
+        Whether local functions stood in the source that are inlined here.
     notes : tuple of str
         What the reader mended or ignored ("value_info of 'x' says [1,3], inference says [2,3]").
+    learnt : mapping of str to ValueType
+        Types of main-scope values that were seen at run time (:func:`ovpart.model.read.with_types`).
     """
 
     name: str
@@ -176,3 +180,10 @@ class Model:
     weights: Weights
     fingerprint: str
     notes: tuple[str, ...] = ()
+    learnt: Mapping[str, ValueType] = field(default_factory=dict)
+    inlined: bool = False
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether an engine that takes the source whole computes the same graph, no less folded than this one."""
+        return not self.inlined and not self.graph.overridable

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ovpart.errors import ModelError
 from ovpart.model.build import Builder
-from ovpart.model.external import Files, map_file
-from ovpart.model.graph import Graph, Model
+from ovpart.model.conflicts import refuse_conflicts
+from ovpart.model.external import Files
+from ovpart.model.functions import inline_functions
+from ovpart.model.graph import Graph, Model, Node
 from ovpart.model.infer import infer
-from ovpart.model.types import dtype_name, packed_nbytes
-from ovpart.model.validate import check_tensor
-from ovpart.model.weights import Entry, Stored, Weights, inline, inline_sparse, writeable
-from ovpart.model.wire import LARGE_BYTES, SHAPE_COUNT, WireError, mark_stub, skeleton, stub_index
+from ovpart.model.source import Source, open_source
+from ovpart.model.tensors import Tensors
+from ovpart.model.types import ValueType
+from ovpart.model.weights import Entry, Stored, Weights, inline, inline_sparse
+from ovpart.model.wire import stub_index
 
 if TYPE_CHECKING:
-    import numpy as np
     import onnx
 
 
@@ -33,7 +33,7 @@ def read_model(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Model
     Parameters
     ----------
     model : path, bytes or onnx.ModelProto
-        A file is mapped, not read: data of large tensors stays where it lies.
+        A file is mapped, not read: data of large tensors stays where it lies. It must not change while it is in use.
 
     Returns
     -------
@@ -46,74 +46,107 @@ def read_model(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Model
         Where the model is broken or refers to what it must not; the message names the culprit.
     """
     with _collector_off():
-        path, source, buffer = _source(model)
-        name = path.name if path is not None else ""
-        what = f"{name!r}" if name else "the model"
-        proto, stored = _skeleton(buffer, what)
-        fingerprint = hashlib.blake2b(proto.SerializeToString(deterministic=True), digest_size=16)
-        files = Files(path.parent if path is not None else None)
-        opsets = _opsets(proto, what)
-        regions = _take_in(proto.graph, stored, files, fingerprint)
-        builder = Builder(opsets)
+        source = open_source(model)
+        try:
+            return _model(source)
+        except UnicodeDecodeError as error:
+            raise ModelError(f"{source.what} has a name that is no UTF-8: {error.object[:60]!r}") from None
+
+
+def general_form(model: Model) -> Model:
+    """Return the form of a model for calls that override initializers: these are inputs, and nothing is known of them.
+
+    Parameters
+    ----------
+    model : Model
+        As read.
+
+    Returns
+    -------
+    Model
+        The same object where no initializer can be overridden.
+    """
+    import onnx
+
+    names = set(model.graph.overridable)
+    if not names:
+        return model
+    with _collector_off():
+        proto = onnx.ModelProto()
+        proto.CopyFrom(model.proto)
+        kept = [t for t in proto.graph.initializer if t.name not in names]
+        del proto.graph.initializer[:]
+        proto.graph.initializer.extend(kept)
+        builder = Builder(model.opsets)
         graph = builder.main(proto.graph)
-        graph, notes = infer(proto, graph)
-        weights = _weights(graph, regions)
-        return Model(
-            name=name or proto.graph.name or "model",
-            path=path,
-            proto=proto,
-            source=source,
-            ir_version=proto.ir_version,
-            opsets=opsets,
-            graph=graph,
-            weights=weights,
-            fingerprint=fingerprint.hexdigest(),
-            notes=(*builder.notes, *notes),
-        )
+        inferred = infer(proto, graph, model.opsets)
+        entries = {n: e for n, e in model.weights.entries.items() if n in graph.initializers or _is_given(graph, n)}
+        return replace(model, proto=proto, graph=inferred.graph, weights=Weights(entries), learnt={})
 
 
-def _source(
-    model: str | os.PathLike[str] | bytes | onnx.ModelProto,
-) -> tuple[Path | None, onnx.ModelProto | bytes | Path, np.ndarray]:
-    """Return the path if there is one, what the user gave, and its serialized form."""
-    if isinstance(model, (str, os.PathLike)):
-        path = Path(model)
-        if path.is_dir():
-            raise ModelError(f"{str(path)!r} is a folder; a model is one .onnx file in it")
-        buffer = map_file(str(path), f"model {path.name!r}")
-        if not buffer.size:
-            raise ModelError(f"model {str(path)!r} is an empty file")
-        return path, path, buffer
-    if isinstance(model, (bytes, bytearray, memoryview)):
-        data = bytes(model)
-        if not data:
-            raise ModelError("the model is empty: 0 bytes")
-        return None, data, writeable(data)
-    import onnx
+def with_types(model: Model, types: Mapping[str, ValueType]) -> Model:
+    """Return the model with types learnt at run time, and with what follows from them.
 
-    if isinstance(model, onnx.ModelProto):
-        return None, model, writeable(model.SerializeToString())
-    raise ModelError(f"a model is a path, bytes or an onnx.ModelProto, not {type(model).__name__}")
+    Parameters
+    ----------
+    model : Model
+        As read.
+    types : mapping of str to ValueType
+        Types of main-scope values as they were seen; they hold whatever inference says. Dims that may differ from run
+        to run should be left open.
+    """
+    learnt = {**model.learnt, **types}
+    with _collector_off():
+        inferred = infer(model.proto, model.graph, model.opsets, learnt)
+    return replace(model, graph=inferred.graph, learnt=learnt)
 
 
-def _skeleton(buffer: np.ndarray, what: str) -> tuple[onnx.ModelProto, list[Stored]]:
-    """Parse everything but the data of large tensors."""
-    import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-
-    try:
-        small, regions = skeleton(buffer.data)
-        proto = onnx.ModelProto.FromString(small)
-    except (WireError, DecodeError) as error:
-        raise ModelError(f"{what} is no ONNX model, or is cut off: {error}") from None
-    if not proto.HasField("graph"):
-        raise ModelError(f"{what} has no graph: it is no ONNX model, or nothing but its header")
-    # Types and shapes come when the stubs are met in the graph.
-    return proto, [Stored("", (), r.end - r.start, buffer, r.start) for r in regions]
+def unknown_operators(model: Model) -> tuple[Node, ...]:
+    """Return the nodes, those of bodies included, whose operator neither onnx nor the table of contrib ones knows."""
+    return tuple(_unknown(model.graph))
 
 
-def _opsets(proto: onnx.ModelProto, what: str) -> dict[str, int]:
-    """Return domain → version; refuse versions that do not exist."""
+def _unknown(graph: Graph) -> Iterator[Node]:
+    for node in graph.nodes:
+        if not node.since:
+            yield node
+        for body in node.bodies.values():
+            yield from _unknown(body)
+
+
+def _model(source: Source) -> Model:
+    """Turn a skeleton into a model."""
+    given_opsets = opset_versions(source.proto, source.what)
+    proto = inline_functions(source.proto)
+    opsets = opset_versions(proto, source.what) if proto is not source.proto else given_opsets
+    tensors = Tensors(source.stored, Files(source.path.parent if source.path is not None else None))
+    tensors.graph(proto.graph, apart=True)
+    builder = Builder(opsets, tensors)
+    graph = builder.main(proto.graph)
+    inferred = infer(proto, graph, opsets)
+    refuse_conflicts(inferred.graph, opsets, inferred.silent)
+    return Model(
+        name=source.path.name if source.path is not None else proto.graph.name or "model",
+        path=source.path,
+        proto=proto,
+        source=source.given,
+        ir_version=proto.ir_version,
+        opsets=opsets,
+        graph=inferred.graph,
+        weights=_weights(inferred.graph, tensors.stored),
+        fingerprint=_fingerprint(source, tensors.stored),
+        notes=(*builder.notes, *inferred.notes),
+    )
+
+
+def opset_versions(proto: onnx.ModelProto, what: str) -> dict[str, int]:
+    """Return domain → version as a model imports them, ``""`` for ai.onnx.
+
+    Raises
+    ------
+    ModelError
+        Where nothing is imported, a domain twice, or a version that onnx does not know.
+    """
     import onnx
 
     opsets: dict[str, int] = {}
@@ -129,96 +162,67 @@ def _opsets(proto: onnx.ModelProto, what: str) -> dict[str, int]:
         opsets[""] = 1  # ONNX IR spec: files older than IR 3 are of opset 1
     known = onnx.helper.OP_SET_ID_VERSION_MAP
     newest = {"": onnx.defs.onnx_opset_version(), "ai.onnx.ml": max(v for d, v in known if d == "ai.onnx.ml")}
-    for domain, last in newest.items():
-        if opsets.get(domain, 0) > last:
+    for domain, version in opsets.items():
+        last = newest.get(domain)
+        if last is not None and version > last:
             raise ModelError(
-                f"{what} is of opset {opsets[domain]} of {domain or 'ai.onnx'}; the newest that onnx "
+                f"{what} is of opset {version} of {domain or 'ai.onnx'}; the newest that onnx "
                 f"{onnx.__version__} knows is {last}. Update onnx, or export for an older opset."
             )
+        if version < 1:
+            raise ModelError(f"{what} imports opset {version} of {domain or 'ai.onnx'!r}; versions begin at 1")
     return opsets
 
 
-def _take_in(graph: onnx.GraphProto, stored: list[Stored], files: Files, fingerprint: hashlib.blake2b) -> list[Stored]:
-    """Give each stub its type, find external data, and check every initializer of the main scope."""
-    regions = list(stored)
-    for tensor in graph.initializer:
-        _take_in_tensor(tensor, regions, files, f"initializer {tensor.name!r}")
-    for node in graph.node:
-        if node.op_type == "Constant":
-            for attribute in node.attribute:
-                if attribute.HasField("t"):
-                    _take_in_tensor(attribute.t, regions, files, f"the tensor of Constant {list(node.output)}")
-    for region in regions:
-        fingerprint.update(f"{region.dtype}{region.shape}{region.nbytes};".encode())
-    return regions
+def _fingerprint(source: Source, stored: Sequence[Stored]) -> str:
+    """Hash the skeleton, and of each large tensor its size and a few bytes: models of one shape differ in those."""
+    digest = hashlib.blake2b(source.content, digest_size=16)
+    for entry in stored:
+        middle = entry.offset + entry.nbytes // 2
+        digest.update(f"{entry.dtype}{entry.shape}{entry.nbytes};".encode())
+        digest.update(entry.buffer[middle : min(middle + 64, entry.offset + entry.nbytes)].tobytes())
+    return digest.hexdigest()
 
 
-def _take_in_tensor(tensor: onnx.TensorProto, regions: list[Stored], files: Files, where: str) -> None:
-    index = stub_index(tensor)
-    if index is not None:
-        if not 0 <= index < len(regions):
-            raise ModelError(f"{where} has a location that is reserved")
-        check_tensor(tensor, where, regions[index].nbytes)
-        regions[index] = replace(regions[index], dtype=dtype_name(tensor.data_type) or "", shape=tuple(tensor.dims))
-        return
-    check_tensor(tensor, where)
-    if tensor.data_location != 1:
-        return
-    dtype = dtype_name(tensor.data_type) or ""
-    if dtype == "string":
-        raise ModelError(f"{where} has strings as external data, which ONNX does not allow")
-    count = math.prod(tensor.dims)
-    nbytes = packed_nbytes(dtype, count)
-    buffer, offset = files.locate(tensor, nbytes)
-    found = Stored(dtype, tuple(tensor.dims), nbytes, buffer, offset)
-    if nbytes > LARGE_BYTES and not (dtype in ("i32", "i64") and len(found.shape) <= 1 and count <= SHAPE_COUNT):
-        mark_stub(tensor, len(regions))
-        regions.append(found)
-    else:
-        tensor.ClearField("external_data")
-        tensor.ClearField("data_location")
-        tensor.raw_data = buffer[offset : offset + nbytes].tobytes()
-
-
-def _weights(graph: Graph, regions: Sequence[Stored]) -> Weights:
+def _weights(graph: Graph, stored: Sequence[Stored]) -> Weights:
     """Find where every constant tensor lies."""
     entries: dict[str, Entry] = {}
     for name, tensor in graph.initializers.items():
         index = stub_index(tensor)
-        entries[name] = inline(tensor) if index is None else regions[index]
+        entries[name] = inline(tensor) if index is None else stored[index]
     for i in graph.constant:
         node = graph.nodes[i]
-        if node.op_type == "Constant" and not node.domain:
-            entry = _constant(node.proto, regions)
+        if _is_given(graph, node.key):
+            entry = _constant(node.proto, stored)
             if entry is not None:
                 entries[node.key] = entry
     return Weights(entries)
 
 
-def _constant(node: onnx.NodeProto, regions: Sequence[Stored]) -> Entry | None:
-    """Return where the value of a ``Constant`` node lies."""
-    import onnx.helper
+def _is_given(graph: Graph, name: str) -> bool:
+    """Whether a value comes from a ``Constant`` node."""
+    index = graph.producer.get(name)
+    return index is not None and graph.nodes[index].op_type == "Constant" and not graph.nodes[index].domain
 
-    attribute = node.attribute[0]
-    if attribute.name == "value":
-        index = stub_index(attribute.t)
-        return inline(attribute.t) if index is None else regions[index]
-    if attribute.name == "sparse_value":
-        return inline_sparse(attribute.sparse_tensor)
-    kinds = {
-        "value_float": 1,
-        "value_floats": 1,
-        "value_int": 7,
-        "value_ints": 7,
-        "value_string": 8,
-        "value_strings": 8,
-    }
-    if attribute.name not in kinds:
-        return None
-    value = onnx.helper.get_attribute_value(attribute)
-    several = attribute.name.endswith("s")
-    values = list(value) if several else [value]
-    return inline(onnx.helper.make_tensor("", kinds[attribute.name], [len(values)] if several else [], values))
+
+def _constant(node: onnx.NodeProto, stored: Sequence[Stored]) -> Entry | None:
+    """Return where the value of a ``Constant`` node lies."""
+    from onnx import TensorProto, helper
+
+    kinds = {"value_float": TensorProto.FLOAT, "value_int": TensorProto.INT64, "value_string": TensorProto.STRING}
+    for attribute in node.attribute:
+        if attribute.name == "value":
+            index = stub_index(attribute.t)
+            return inline(attribute.t) if index is None else stored[index]
+        if attribute.name == "sparse_value":
+            return inline_sparse(attribute.sparse_tensor)
+        kind = kinds.get(attribute.name.removesuffix("s"))
+        if kind is not None:
+            value = helper.get_attribute_value(attribute)
+            several = attribute.name.endswith("s")
+            values = list(value) if several else [value]
+            return inline(helper.make_tensor("", kind, [len(values)] if several else [], values))
+    return None
 
 
 @contextmanager

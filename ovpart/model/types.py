@@ -79,6 +79,15 @@ def numpy_dtype(name: str) -> np.dtype:
     return onnx.helper.tensor_dtype_to_np_dtype(dtype_number(name))
 
 
+def dtype_of_array(array: np.ndarray) -> str:
+    """Return the short dtype name of an array as a run gives it; an array of objects holds strings."""
+    import onnx.helper
+
+    if array.dtype.kind in "OUS":
+        return "string"
+    return DTYPES[onnx.helper.np_dtype_to_tensor_dtype(array.dtype)]
+
+
 @dataclass(frozen=True, slots=True)
 class ValueType:
     """What is known of a value.

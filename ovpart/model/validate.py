@@ -11,10 +11,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ovpart.errors import ModelError
-from ovpart.model.attributes import KINDS, kind_of
+from ovpart.model.attributes import kind_of
 from ovpart.model.forms import Form
 from ovpart.model.types import DTYPES, dtype_name, packed_nbytes
-from ovpart.model.wire import stub_index
 
 if TYPE_CHECKING:
     import onnx
@@ -138,13 +137,3 @@ def signature(node: onnx.NodeProto) -> tuple[object, ...]:
         len(node.output),
         tuple((a.name, a.type or kind_of(a), bool(a.ref_attr_name)) for a in node.attribute),
     )
-
-
-def check_attribute_tensors(node: onnx.NodeProto, where: str) -> None:
-    """Refuse tensors in attributes whose data does not fit; stubs are looked at with the weights."""
-    for attribute in node.attribute:
-        kind = KINDS[attribute.type] if attribute.type < len(KINDS) else kind_of(attribute)
-        tensors = [attribute.t] if kind == "TENSOR" else attribute.tensors if kind == "TENSORS" else ()
-        for tensor in tensors:
-            if stub_index(tensor) is None:
-                check_tensor(tensor, f"the tensor in attribute {attribute.name!r} of {where}")

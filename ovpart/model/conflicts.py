@@ -1,0 +1,140 @@
+"""Nodes whose inputs do not go together: refused where the types that are known prove it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+from ovpart.errors import ModelError
+from ovpart.model.attributes import attribute
+from ovpart.model.forms import Form, form_of
+from ovpart.model.graph import Graph, Node
+from ovpart.model.typeproto import write_type
+from ovpart.model.types import UNKNOWN, ValueType
+
+if TYPE_CHECKING:
+    import onnx
+
+_MAX_SUSPECTS = 200
+
+
+def refuse_conflicts(graph: Graph, opsets: Mapping[str, int], silent: Collection[str] = ()) -> None:
+    """Refuse a scope in which some node cannot run on inputs of the types that they have.
+
+    Parameters
+    ----------
+    graph : Graph
+        With types.
+    opsets : mapping of str to int
+        As imported.
+    silent : collection of str
+        Keys of nodes of the main scope that onnx's inference gave nothing for: it is asked why.
+
+    Raises
+    ------
+    ModelError
+        Naming the node, and what does not fit.
+    """
+    _refuse_mixed_types(graph, {})
+    _refuse_bad_convolutions(graph, {})
+    constants = {name: held for name, held in graph.initializers.items() if held.data_location != 1}
+    for key in list(silent)[:_MAX_SUSPECTS]:
+        node = graph.nodes[graph.producer[key]]
+        _ask_why(node, graph, opsets, constants)
+
+
+def _refuse_mixed_types(graph: Graph, outer: Mapping[str, ValueType]) -> None:
+    """Refuse inputs of different element types where the schema has one type variable for them."""
+    types = {**outer, **graph.types} if outer else graph.types
+    known_good: set[tuple[object, ...]] = set()
+    for node in graph.nodes:
+        dtypes = tuple([types.get(name, UNKNOWN).dtype for name in node.inputs])
+        sign = (node.op_type, node.domain, dtypes)
+        if sign not in known_good:
+            form = form_of(node.op_type, node.domain, node.since) if node.since else None
+            if form is not None and not form.contrib:
+                _refuse_mixed_node(node, form, dtypes, types)
+            known_good.add(sign)
+        for body in node.bodies.values():
+            _refuse_mixed_types(body, types)
+
+
+def _refuse_mixed_node(node: Node, form: Form, dtypes: tuple[str | None, ...], types: Mapping[str, ValueType]) -> None:
+    first: dict[str, tuple[str, str]] = {}
+    for position, dtype in enumerate(dtypes):
+        if dtype is None or not form.inputs or types.get(node.inputs[position], UNKNOWN).kind != "tensor":
+            continue
+        formal = form.inputs[min(position, len(form.inputs) - 1)]
+        if formal.type_name not in form.types or (formal.variadic and not formal.homogeneous):
+            continue
+        name, other = first.setdefault(formal.type_name, (node.inputs[position], dtype))
+        if other != dtype:
+            raise ModelError(
+                f"node {node.label!r} ({node.op_id}) takes {name!r} of {other} and {node.inputs[position]!r} of "
+                f"{dtype}; the operator wants one type ({formal.type_name}) for both. Put a Cast before it."
+            )
+
+
+def _refuse_bad_convolutions(graph: Graph, outer: Mapping[str, ValueType]) -> None:
+    """Refuse channels that groups do not divide: no inference looks at that, and engines may crash on it."""
+    types = {**outer, **graph.types} if outer else graph.types
+    for node in graph.nodes:
+        if node.op_type in ("Conv", "ConvTranspose", "ConvInteger") and not node.domain:
+            shapes = [types.get(name, UNKNOWN).shape for name in node.inputs[:2]]
+            group = attribute(node, "group")
+            if len(shapes) == 2 and isinstance(group, int):
+                _refuse_bad_groups(node, shapes[0] or (), shapes[1] or (), group)
+        for body in node.bodies.values():
+            _refuse_bad_convolutions(body, types)
+
+
+def _refuse_bad_groups(node: Node, image: tuple[object, ...], weight: tuple[object, ...], group: int) -> None:
+    if group < 1:
+        raise ModelError(f"node {node.label!r} ({node.op_id}) has group {group}; it must be at least 1")
+    if len(image) < 3 or len(weight) != len(image):
+        return
+    channels, rows, columns = image[1], weight[0], weight[1]
+    if node.op_type == "ConvTranspose":
+        wanted, divided = rows, channels
+    else:
+        wanted, divided = (columns * group if isinstance(columns, int) else None), rows
+    if isinstance(channels, int) and isinstance(wanted, int) and channels != wanted:
+        raise ModelError(
+            f"node {node.label!r} ({node.op_id}) gets {channels} channels; its weights {list(weight)} with group "
+            f"{group} take {wanted}"
+        )
+    if isinstance(divided, int) and divided % group:
+        raise ModelError(
+            f"node {node.label!r} ({node.op_id}) has group {group}, which does not divide {divided} channels"
+        )
+
+
+def _ask_why(node: Node, graph: Graph, opsets: Mapping[str, int], constants: Mapping[str, onnx.TensorProto]) -> None:
+    """Let onnx infer one node by itself, and refuse the node if it says that the inputs do not fit."""
+    import onnx
+    from onnx import shape_inference
+
+    version = opsets.get(node.domain, 1)
+    inputs = {name: write_type(graph.type_of(name)) for name in node.inputs if name}
+    data = {name: constants[name] for name in node.inputs if name in constants}
+    try:
+        schema = onnx.defs.get_schema(node.op_type, version, node.domain)
+        shape_inference.infer_node_outputs(
+            schema,
+            node.proto,
+            inputs,
+            data,
+            opset_imports=[onnx.helper.make_opsetid(d, v) for d, v in opsets.items()],
+        )
+    except (onnx.shape_inference.InferenceError, onnx.defs.SchemaError) as error:
+        if isinstance(error, onnx.shape_inference.InferenceError) and "external" not in str(error):
+            had = ", ".join(f"{name!r} {graph.type_of(name)}" for name in node.inputs if name)
+            raise ModelError(f"node {node.label!r} ({node.op_id}) cannot take inputs {had}: {_words(error)}") from None
+
+
+def _words(error: Exception) -> str:
+    """Return what onnx says without its marks."""
+    text = str(error).strip().splitlines()[0] if str(error).strip() else "they do not fit"
+    for mark in ("[ShapeInferenceError]", "[TypeInferenceError]"):
+        text = text.replace(mark, "")
+    return " ".join(text.split())

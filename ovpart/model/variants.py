@@ -1,0 +1,52 @@
+"""Other views of a model that is read already: initializers as inputs, and types that a run has shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ovpart.model.build import Builder
+from ovpart.model.graph import Model
+from ovpart.model.infer import infer
+from ovpart.model.types import ValueType
+
+
+def general_form(model: Model) -> Model:
+    """Return the model for calls that override initializers: those that can be overridden are inputs, and not constant.
+
+    Parameters
+    ----------
+    model : Model
+        As read, in which they are constants like any other (ONNX IR spec, "Initializers": a graph input of the same
+        name makes an initializer a default value).
+
+    Returns
+    -------
+    Model
+        `model` itself where nothing can be overridden.
+    """
+    import onnx
+
+    overridable = frozenset(model.graph.overridable)
+    if not overridable:
+        return model
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model.proto)
+    kept = [tensor for tensor in proto.graph.initializer if tensor.name not in overridable]
+    del proto.graph.initializer[:]
+    proto.graph.initializer.extend(kept)
+    graph = Builder(model.opsets).main(proto.graph)
+    return replace(model, proto=proto, graph=infer(proto, graph, model.opsets).graph)
+
+
+def with_types(model: Model, types: Mapping[str, ValueType]) -> Model:
+    """Return the model with types laid over the inferred ones, and all that follows from them inferred anew.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    types : mapping of str to ValueType
+        Types of main-scope values, as a run has shown them.
+    """
+    return replace(model, graph=infer(model.proto, model.graph, model.opsets, types).graph)
