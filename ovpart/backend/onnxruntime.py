@@ -13,13 +13,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ovpart.backend.base import Array, Cut, Device, Executable, Port
+from ovpart.backend.base import Cut, Device, Executable, Port
 from ovpart.backend.cut import make_cut, port
 from ovpart.backend.words import node_in_words, shortened
 from ovpart.errors import CompileError, OptionError, OvpartError
 
 if TYPE_CHECKING:
-    import onnx
     import onnxruntime
 
     from ovpart.backend.onnxruntime_request import OnnxRuntimeExecutable
@@ -73,19 +72,18 @@ class OnnxRuntimeBackend:
         """
         from ovpart.backend.onnxruntime_request import OnnxRuntimeExecutable
         from ovpart.backend.onnxruntime_stamp import alternatives
+        from ovpart.backend.onnxruntime_weights import with_weights
 
         refusal: Exception | None = None
-        values, weights = _shared(cut)
         for proto in alternatives(cut.proto):
             options = session_options(config)
-            if values:
-                options.add_external_initializers(list(values), list(values.values()))
+            model, keep = with_weights(proto, cut, options)
             try:
-                session = _session(_external(proto, cut).SerializeToString(), options)
+                session = _session(model, options)
             except Exception as error:  # each failure of the binding has a class of its own, without a common base
                 refusal = refusal or error
                 continue
-            return OnnxRuntimeExecutable(session, cut.inputs, cut.outputs, cut=cut, keep=(options, values, weights))
+            return OnnxRuntimeExecutable(session, cut.inputs, cut.outputs, cut=cut, keep=keep)
         raise _refused(refusal, cut) from refusal
 
     def compile_whole(self, model: Model, device: str, config: Mapping[str, object]) -> OnnxRuntimeExecutable:
@@ -194,40 +192,6 @@ def _ports(model: Model, declared: Sequence[str], seen: Sequence[str]) -> tuple[
     if list(declared) != list(seen):
         raise CompileError(f"onnxruntime has the ports {list(seen)} where the model declares {list(declared)}")
     return tuple(port(name, model.graph.type_of(name)) for name in declared)
-
-
-def _external(skeleton: onnx.ModelProto, cut: Cut) -> onnx.ModelProto:
-    """Return a skeleton with its large constants as external initializers instead of inputs."""
-    import onnx
-
-    if not cut.weights:
-        return skeleton
-    proto = onnx.ModelProto()
-    proto.CopyFrom(skeleton)
-    infos = list(proto.graph.input)
-    del proto.graph.input[:]
-    for info in infos:
-        if info.name not in cut.weights:
-            proto.graph.input.append(info)
-            continue
-        kind = info.type.tensor_type
-        tensor = proto.graph.initializer.add(name=info.name, data_type=kind.elem_type)
-        tensor.dims.extend(dim.dim_value for dim in kind.shape.dim)
-        tensor.data_location = onnx.TensorProto.EXTERNAL
-        # The location is never opened: onnxruntime asks for one, and takes the values added to the session options.
-        tensor.external_data.add(key="location", value="shared")
-    return proto
-
-
-def _shared(cut: Cut) -> tuple[dict[str, Any], list[Array]]:
-    """Return the large constants as OrtValues over the same memory, and the arrays that keep that memory."""
-    import onnxruntime
-
-    values: dict[str, Any] = {}
-    types = {info.name: info.type.tensor_type.elem_type for info in cut.proto.graph.input}
-    for name, array in cut.weights.items():
-        values[name] = onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(array, types[name])
-    return values, list(cut.weights.values())
 
 
 def _refused(error: Exception | None, cut: Cut) -> CompileError:

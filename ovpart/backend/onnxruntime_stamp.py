@@ -7,14 +7,15 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from ovpart.backend.cut import ir_version_for
+from ovpart.backend.legacy import OPSET as OLDEST
+from ovpart.backend.legacy import modernised
 from ovpart.model.types import dtype_name
 
 if TYPE_CHECKING:
     import onnx
 
-_STEPS_UP = (7, 8, 9, 11, 13, 17, 21)
-"""Opsets that old models are converted up to, nearest first: at each of these operators changed their form.
-onnxruntime guarantees 7 and later (its own warning); some operators have no kernel for their form in 7 or 8."""
+_STEPS_UP = (8, 9, 11, 13, 17, 21)
+"""Opsets that old models are converted up to, nearest first: at each of these operators changed their form."""
 
 
 def alternatives(proto: onnx.ModelProto) -> Iterator[onnx.ModelProto]:
@@ -22,13 +23,22 @@ def alternatives(proto: onnx.ModelProto) -> Iterator[onnx.ModelProto]:
 
     First as it is; then stamped with the lowest opset and IR version that mean the same (an operator's form is set by
     the newest version of it up to the opset: a model of opset 27 whose newest operator form is of 22 is a model of
-    opset 22); then converted by onnx's version converter: down to what onnxruntime takes, or up from ancient forms.
+    opset 22); then, if it is older than opset 7, in the forms of 7; at last converted by onnx's version converter: down
+    to what onnxruntime takes, or up from forms that have no kernel.
     """
     yield proto
     stamped = lowest(proto)
     if stamped is not None:
         yield stamped
-    yield from _converted(stamped or proto)
+    base = stamped or proto
+    if _opset(base) < OLDEST:
+        raised = modernised(base)
+        if raised is None:
+            return
+        raised.ir_version = max(raised.ir_version, ir_version_for(raised.opset_import, ()))
+        yield raised
+        base = raised
+    yield from _converted(base)
 
 
 def lowest(proto: onnx.ModelProto) -> onnx.ModelProto | None:
@@ -42,8 +52,8 @@ def lowest(proto: onnx.ModelProto) -> onnx.ModelProto | None:
     for opset in proto.opset_import:
         newest = _newest_form(proto.graph.node, opset.domain, opset.version)
         wanted[opset.domain] = opset.version if newest is None else min(opset.version, newest)
-        if opset.domain in ("", "ai.onnx") and opset.version >= _STEPS_UP[0]:
-            wanted[opset.domain] = max(wanted[opset.domain], _STEPS_UP[0])
+        if opset.domain in ("", "ai.onnx") and opset.version >= OLDEST:
+            wanted[opset.domain] = max(wanted[opset.domain], OLDEST)
     changed = onnx.ModelProto()
     changed.CopyFrom(proto)
     for opset in changed.opset_import:
@@ -134,9 +144,7 @@ def _newest_form(nodes: Iterable[onnx.NodeProto], domain: str, version: int) -> 
 def _converted(proto: onnx.ModelProto) -> Iterator[onnx.ModelProto]:
     import onnx.version_converter
 
-    version = next((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), None)
-    if version is None:
-        return
+    version = _opset(proto)
     highest = highest_opset()
     targets = (highest,) if version > highest else tuple(step for step in (*_STEPS_UP, highest) if step > version)
     for target in targets:
@@ -148,6 +156,10 @@ def _converted(proto: onnx.ModelProto) -> Iterator[onnx.ModelProto]:
         del changed.graph.value_info[:]
         changed.ir_version = ir_version_for(changed.opset_import, ())
         yield changed
+
+
+def _opset(proto: onnx.ModelProto) -> int:
+    return next((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), highest_opset())
 
 
 def _takes(version: int) -> bool:

@@ -19,7 +19,7 @@ _PLACES = (
     r"node with name '(?P<name>[^']+)'",
     r"Operation name: (?P<name>\S+)",
     r"friendly_name '(?P<name>[^']+)'",
-    r"Node:? ?\((?P<name>[^()\s]+)\)",
+    r"[Nn]ode:? ?\((?P<name>[^()\s]+)\)",
     r"Node '(?P<name>[^']+)'",
     r"'(?P<name>[^']+)'",
     r"\"(?P<name>[^\"]+)\"",
