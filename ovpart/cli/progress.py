@@ -16,7 +16,7 @@ Progress = Callable[[int, int, Cluster], None]
 """Called before each compile with: clusters done, clusters in all, the cluster that comes."""
 
 _PATIENCE_S = 1.0
-"""Without a spinner nothing is said before so many seconds have passed: most models compile at once."""
+"""Without a spinner nothing is said before compiling has taken so many seconds: most models compile at once."""
 
 
 @contextmanager
@@ -28,10 +28,11 @@ def compile_progress() -> Iterator[Progress]:
         with Console(stderr=True).status("reading and planning …") as status:
             yield lambda done, total, cluster: status.update(_words(done, total, cluster))
         return
-    start = time.monotonic()
+    began: list[float] = []
 
     def tell(done: int, total: int, cluster: Cluster) -> None:
-        if time.monotonic() - start > _PATIENCE_S:
+        began.append(time.monotonic())
+        if began[-1] - began[0] > _PATIENCE_S:
             click.echo(_words(done, total, cluster), err=True)
 
     yield tell
@@ -39,4 +40,5 @@ def compile_progress() -> Iterator[Progress]:
 
 def _words(done: int, total: int, cluster: Cluster) -> str:
     where = f"{cluster.label.engine} {cluster.label.device}"
-    return f"compiling cluster {done + 1} of {total}: {len(cluster.nodes)} nodes for {where} …"
+    nodes = f"{len(cluster.nodes)} node{'' if len(cluster.nodes) == 1 else 's'}"
+    return f"compiling cluster {done + 1} of {total}: {nodes} for {where} …"
