@@ -7,8 +7,8 @@ SHELL := /bin/bash
 
 VENV := .venv
 BIN := $(VENV)/bin
-CHECKED := ovpart tests examples benchmarks
-TYPED := ovpart examples benchmarks
+CHECKED := ovpart tests examples benchmarks docs
+TYPED := ovpart examples benchmarks docs
 PYTEST := $(BIN)/python -m pytest
 # One worker a core, but no more than four: each holds two engines.
 WORKERS := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$(( n > 4 ? 4 : n )))
@@ -49,7 +49,7 @@ lint: setup ## ruff: rules and layout
 
 types: setup ## mypy, strict
 	@echo "mypy --strict"
-	@$(BIN)/mypy --strict $(TYPED)
+	@$(BIN)/mypy --strict --explicit-package-bases $(TYPED)
 
 unit: setup ## pytest, without what takes minutes or needs fetched models
 	@echo "pytest on $(WORKERS) workers"
