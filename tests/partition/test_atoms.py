@@ -169,24 +169,27 @@ def test_nothing_is_looked_for_where_no_anchor_is():
     assert find_atoms(model.graph, marks(model)) == []
 
 
-OPS = ["Softmax", "Sqrt", "Erf", "Transpose", "Shape", "Identity"]
-PAIRS = ["Add", "Mul", "Div", "MatMul", "Sub", "Reshape"]
-
-
 @st.composite
 def op_soup(draw):
-    """Draw a graph of operators that atoms are made of, and labels."""
-    values, nodes = ["x"], []
+    """Draw a well-typed graph of operators that atoms are made of, and labels."""
+    floats, integers, nodes = ["x"], [], []
     for i in range(draw(st.integers(2, 14))):
-        if draw(st.booleans()):
-            op, reads = draw(st.sampled_from(OPS)), [draw(st.sampled_from(values[-4:]))]
+        name, one = f"v{i}", st.sampled_from(floats[-4:])
+        choice = draw(st.integers(0, 5 if integers else 3))
+        if choice <= 1:
+            op = draw(st.sampled_from(["Softmax", "Sqrt", "Erf", "Transpose", "Identity"]))
+            reads = [draw(one)]
+        elif choice == 2:
+            op = draw(st.sampled_from(["Add", "Mul", "Div", "MatMul", "Sub"]))
+            reads = [draw(one), draw(one)]
+        elif choice == 3:
+            op, reads = "Shape", [draw(one)]
         else:
-            op, reads = (
-                draw(st.sampled_from(PAIRS)),
-                draw(st.lists(st.sampled_from(values[-4:]), min_size=2, max_size=2)),
-            )
-        nodes.append(onnx.helper.make_node(op, reads, [f"v{i}"]))
-        values.append(f"v{i}")
+            whole = st.sampled_from(integers[-3:])
+            op = "Reshape" if choice == 4 else draw(st.sampled_from(["Mul", "Add"]))
+            reads = [draw(one if op == "Reshape" else whole), draw(whole)]
+        nodes.append(onnx.helper.make_node(op, reads, [name]))
+        (integers if op == "Shape" or choice == 5 else floats).append(name)
     return nodes, [draw(st.integers(0, 1)) for _ in nodes]
 
 
