@@ -173,7 +173,7 @@ class _Checker:
     def one(self, node: Node, rules: Ruleset, scope: Scope, bodies_right: bool = True) -> _Finding:
         """Return what the table says of a node."""
         if not rules.own and node.since == 0 and not self.table.knows(node.op_id):
-            reason = f"no engine on record knows {node.op_id}"
+            reason = f"no engine known for {node.op_id}"
             hint = "register its library with custom_op_libraries, or replace the operator"
             return _Finding(Verdict(State.UNSUPPORTED, reason, NO_ENGINE_KNOWN, hint))
         facts = _facts(node, scope)

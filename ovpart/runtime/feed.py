@@ -230,6 +230,11 @@ def declared(port: Port) -> str:
     return f"{name}[{', '.join('?' if dim is None else str(dim) for dim in port.shape)}]"
 
 
+def onnx_type(port: Port) -> str:
+    """Return the type of a tensor in onnxruntime's words: ``tensor(float)``; with ``?`` where the dtype is unknown."""
+    return f"tensor({_TENSOR_NAMES.get(port.dtype or '', '?')})"
+
+
 def _as_array(value: object, dtype: np.dtype | None) -> Array:
     import numpy as np
 

@@ -1,0 +1,212 @@
+"""One form of a model that answers runs: its plan, its compiled clusters, and how both are mended while it is in use.
+
+A session has up to three forms: the usual one; the one without guarded nodes, for inputs outside a guard's range; and
+the general one, for calls that override an initializer. The latter two are made when first needed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from ovpart.backend.base import Array
+from ovpart.backend.cut import make_cut, port
+from ovpart.capability.demotion import Demotion
+from ovpart.capability.table import Table
+from ovpart.capability.verdict import Guard
+from ovpart.errors import OvpartError
+from ovpart.model.graph import Model
+from ovpart.model.types import ValueType, dtype_of_array
+from ovpart.model.variants import with_types
+from ovpart.partition.boundary import boundary
+from ovpart.partition.plan import Plan
+from ovpart.placement.engines import Engines
+from ovpart.placement.realise import Progress, Realised, bind, demote_cluster, realise
+from ovpart.planning import FALLBACK, plan_model
+from ovpart.runtime.guards import merge
+from ovpart.runtime.schedule import Schedule, bind_schedule
+
+_log = logging.getLogger("ovpart")
+
+
+class Form:
+    """A model in one form, with the plan and the schedule that answer runs.
+
+    Parameters
+    ----------
+    model : Model
+        With constants folded.
+    engines : Engines
+        What compiles.
+    table : Table
+        The support table, for planning anew after a demotion.
+    guarded : bool
+        Whether guarded nodes may be delegated in this form.
+    plan : Plan, optional
+        Where it starts from; made here if not given.
+    progress : callable, optional
+        Told before each compile of a cluster.
+
+    Raises
+    ------
+    CompileError
+        If no engine takes a node, or under ``strict`` if one refuses a cluster.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        engines: Engines,
+        table: Table,
+        *,
+        guarded: bool = True,
+        plan: Plan | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._model = model
+        self._engines = engines
+        self._table = table
+        self._guarded = guarded
+        self._lock = threading.Lock()
+        self._plain: Schedule | None = None
+        self._progress = progress
+        self._plan = self._plan_anew(()) if plan is None else plan
+        self._demotions: tuple[Demotion, ...] = ()
+        self._guards: tuple[Guard, ...] = ()
+        self._realised: Realised | None = None
+        self._schedule: Schedule | None = None
+        if not self._is_deferred:
+            self._realise(self._plan)
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that runs now; where nodes are deferred, the one that the first run will mend."""
+        return self._plan
+
+    @property
+    def guards(self) -> tuple[Guard, ...]:
+        """What inputs must hold to for this form to be right."""
+        return self._guards
+
+    @property
+    def demotions(self) -> tuple[Demotion, ...]:
+        """What trials have taught so far."""
+        return self._demotions
+
+    @property
+    def _is_deferred(self) -> bool:
+        return any(verdict.deferred for verdict in self._plan.verdicts)
+
+    def run(self, feed: Mapping[str, Array], wanted: Sequence[str] | None) -> list[Array]:
+        """Compute the outputs asked for; all if `wanted` is None.
+
+        Raises
+        ------
+        RunError
+            If onnxruntime, which answers where the device fails, fails on this input too.
+        """
+        schedule = self._schedule
+        return self._first_run(feed, wanted) if schedule is None else schedule.run(feed, wanted)
+
+    def close(self) -> None:
+        """Let go of everything compiled."""
+        for schedule in (self._schedule, self._plain):
+            if schedule is not None:
+                schedule.close()
+
+    def _plan_anew(self, demotions: Sequence[Demotion]) -> Plan:
+        return plan_model(self._model, self._engines.options, self._table, demotions=demotions, guarded=self._guarded)
+
+    def _realise(self, plan: Plan) -> None:
+        """Compile a plan and let it answer from now on; runs under way finish on the one before."""
+        realised = realise(
+            self._model,
+            plan,
+            self._engines,
+            self._plan_anew,
+            demotions=self._demotions,
+            known={} if self._realised is None else self._realised.executables,
+            progress=self._progress,
+        )
+        self._realised, self._plan, self._demotions = realised, realised.plan, realised.demotions
+        self._guards = merge(realised.plan.guards) if self._guarded else ()
+        self._schedule = bind(realised, on_failure=partial(self._answer_failure, realised))
+
+    def _answer_failure(
+        self, failed: Realised, cluster_id: str, error: OvpartError, feed: Mapping[str, Array]
+    ) -> Sequence[Array]:
+        """Answer a run in which a cluster failed; demote the cluster if onnxruntime can do what the device cannot."""
+        cluster = next(c for c in failed.plan.clusters if c.id == cluster_id)
+        if cluster.label.engine == FALLBACK.engine or self._engines.options.strict:
+            raise error
+        outputs = self._plain_schedule().run(feed)  # raises where the input itself is at fault
+        with self._lock:
+            if self._realised is failed:
+                _log.warning("a cluster of %d nodes failed and moves to onnxruntime: %s", len(cluster.nodes), error)
+                fresh = demote_cluster(self._model, failed.plan, cluster_id, str(error))
+                self._demotions = (*self._demotions, *fresh)
+                self._realise(self._plan_anew(self._demotions))
+        return outputs
+
+    def _plain_schedule(self) -> Schedule:
+        """Return a schedule of the model as one island, compiled when first needed."""
+        if self._plain is None:
+            self._plain = _island(self._model, self._engines, self._model.graph.outputs)
+        return self._plain
+
+    def _first_run(self, feed: Mapping[str, Array], wanted: Sequence[str] | None) -> list[Array]:
+        """Answer on onnxruntime with every value of unknown rank as an output too, and plan anew with what is seen.
+
+        onnx's inference has no rank behind some operators, and a cluster needs the rank of each input.
+        """
+        with self._lock:
+            if self._schedule is not None:
+                return self._schedule.run(feed, wanted)
+            graph = self._model.graph
+            idle = graph.dead | graph.constant
+            unknown = [
+                value
+                for node in graph.nodes
+                if node.index not in idle
+                for value in node.outputs
+                if value and _wants_rank(graph.type_of(value))
+            ]
+            shown = tuple(dict.fromkeys((*graph.outputs, *unknown)))
+            schedule = _island(self._model, self._engines, shown)
+            seen = dict(zip(shown, schedule.run(feed), strict=True))
+            schedule.close()
+            self._model = with_types(self._model, {name: _type_seen(seen[name]) for name in unknown})
+            self._realise(self._plan_anew(self._demotions))
+            _log.info("the first run showed the ranks of %d values; planned again", len(unknown))
+            return [seen[name] for name in wanted or graph.outputs]
+
+
+def _wants_rank(kind: ValueType) -> bool:
+    return kind.kind in ("tensor", "unknown") and (kind.shape is None or kind.dtype is None)
+
+
+def _type_seen(array: Array) -> ValueType:
+    """Return the type of a value that a run has shown; dims stay open, since only the rank holds for other runs."""
+    if not hasattr(array, "dtype"):
+        return ValueType("sequence" if isinstance(array, list) else "opaque")
+    return ValueType("tensor", dtype_of_array(array), (None,) * array.ndim)
+
+
+def _island(model: Model, engines: Engines, outputs: Sequence[str]) -> Schedule:
+    """Return a schedule that computes values of the main scope on onnxruntime alone."""
+    graph = model.graph
+    idle = graph.dead | graph.constant
+    nodes = [node.index for node in graph.nodes if node.index not in idle]
+    inputs, _ = boundary(graph, nodes)
+    made = [name for name in outputs if graph.producer.get(name, -1) not in (-1, *graph.constant)]
+    executable = engines.compile(make_cut(model, nodes, inputs, made), FALLBACK)
+    return bind_schedule(
+        inputs=[port(name, graph.type_of(name)) for name in graph.inputs],
+        outputs=outputs,
+        steps=[("whole", executable)],
+        constants={
+            name: model.weights.array(name) for name in outputs if name not in made and name not in graph.inputs
+        },
+    )

@@ -1,0 +1,206 @@
+"""Turn a plan into a schedule: cut, compile, and repair the plan where an engine refuses a cluster."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ovpart.backend.base import Cut, Executable
+from ovpart.backend.cut import make_cut, port
+from ovpart.capability.demotion import Demotion
+from ovpart.errors import CompileError
+from ovpart.model.graph import Model
+from ovpart.partition.boundary import boundary
+from ovpart.partition.plan import Cluster, Label, Plan
+from ovpart.placement.bisect import first_failing_prefix
+from ovpart.placement.engines import Engines
+from ovpart.planning import FALLBACK, LAST_RESORT
+from ovpart.runtime.schedule import OnFailure, Schedule, bind_schedule
+
+_log = logging.getLogger("ovpart")
+
+SINGLE_DEMOTIONS = 8
+"""After so many single nodes were demoted for one plan, what is refused next is demoted as a whole cluster."""
+
+Compiled = Mapping[tuple[str, Label], tuple[Executable, ...]]
+"""The parts of each cluster, compiled. A cluster's id is a hash of its content alone: the label belongs to the key."""
+Replan = Callable[[Sequence[Demotion]], Plan]
+"""Makes the plan anew with what trials have taught."""
+Progress = Callable[[int, int, Cluster], None]
+"""Told before each compile: how many clusters are done, of how many, and which one comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Realised:
+    """A plan with its executables.
+
+    Attributes
+    ----------
+    model : Model
+        With constants folded.
+    plan : Plan
+        The plan that runs: repaired where an engine refused a cluster of the first one.
+    executables : mapping
+        What runs each cluster; kept so that a repaired plan compiles only what changed.
+    demotions : tuple of Demotion
+        What was learnt on the way, the demotions handed in included.
+    """
+
+    model: Model
+    plan: Plan
+    executables: Compiled
+    demotions: tuple[Demotion, ...]
+
+
+def realise(
+    model: Model,
+    plan: Plan,
+    engines: Engines,
+    replan: Replan,
+    *,
+    demotions: Sequence[Demotion] = (),
+    known: Compiled | None = None,
+    progress: Progress | None = None,
+) -> Realised:
+    """Compile every cluster of a plan, demoting what an engine refuses.
+
+    Parameters
+    ----------
+    model : Model
+        With constants folded.
+    plan : Plan
+        Of that model.
+    engines : Engines
+        What compiles.
+    replan : callable
+        Called with all demotions so far when a cluster was refused.
+    demotions : sequence of Demotion
+        What is known already.
+    known : mapping
+        Executables compiled for an earlier plan of the same model.
+    progress : callable, optional
+        Told before each compile.
+
+    Raises
+    ------
+    CompileError
+        Under ``strict``, or if no engine takes a node, the last resort included.
+    """
+    learnt = list(demotions)
+    executables = {**(known or {})}
+    while True:
+        refused = _compile_missing(model, plan, engines, executables, progress)
+        if refused is None:
+            used = {_key(cluster): executables[_key(cluster)] for cluster in plan.clusters}
+            return Realised(model, plan, used, tuple(learnt))
+        cluster, error = refused
+        if engines.options.strict or cluster.label == LAST_RESORT:
+            raise error
+        fresh = _demote(model, cluster, error, engines, len(learnt) - len(demotions))
+        for demotion in fresh[:1]:
+            _log.warning("%s refused %s: %s", demotion.engine, demotion.node, demotion.words.strip()[:200])
+        learnt.extend(fresh)
+        plan = replan(learnt)
+
+
+def _key(cluster: Cluster) -> tuple[str, Label]:
+    return cluster.id, cluster.label
+
+
+def _compile_missing(
+    model: Model,
+    plan: Plan,
+    engines: Engines,
+    executables: dict[tuple[str, Label], tuple[Executable, ...]],
+    progress: Progress | None,
+) -> tuple[Cluster, CompileError] | None:
+    for done, cluster in enumerate(plan.clusters):
+        if _key(cluster) in executables:
+            continue
+        if progress is not None:
+            progress(done, len(plan.clusters), cluster)
+        try:
+            executables[_key(cluster)] = compile_cluster(model, cluster, engines, alone=len(plan.clusters) == 1)
+        except CompileError as error:
+            return cluster, error
+    return None
+
+
+def compile_cluster(model: Model, cluster: Cluster, engines: Engines, *, alone: bool = False) -> tuple[Executable, ...]:
+    """Compile the parts of one cluster.
+
+    Parameters
+    ----------
+    alone : bool
+        Whether the cluster is all that there is to run: onnxruntime then gets the untouched model.
+
+    Raises
+    ------
+    CompileError
+        If the engine refuses a part.
+    """
+    if alone and cluster.label == FALLBACK and model.is_untouched:
+        return (engines.compile_whole(model, cluster.label),)
+    parts = cluster.parts or (cluster.nodes,)
+    return tuple(engines.compile(_cut(model, part), cluster.label) for part in parts)
+
+
+def _cut(model: Model, nodes: Sequence[int]) -> Cut:
+    inputs, outputs = boundary(model.graph, nodes)
+    return make_cut(model, nodes, inputs, outputs)
+
+
+def bind(realised: Realised, on_failure: OnFailure | None = None) -> Schedule:
+    """Stitch the executables of a plan together.
+
+    Parameters
+    ----------
+    realised : Realised
+        A plan with all its executables.
+    on_failure : callable, optional
+        See :func:`ovpart.runtime.schedule.bind_schedule`.
+    """
+    model, plan = realised.model, realised.plan
+    graph = model.graph
+    made = {name for cluster in plan.clusters for name in cluster.outputs}
+    handed_through = made.union(graph.inputs)
+    return bind_schedule(
+        inputs=[port(name, graph.type_of(name)) for name in graph.inputs],
+        outputs=graph.outputs,
+        steps=[(c.id, executable) for c in plan.clusters for executable in realised.executables[_key(c)]],
+        constants={name: model.weights.array(name) for name in graph.outputs if name not in handed_through},
+        on_failure=on_failure,
+    )
+
+
+def _demote(model: Model, cluster: Cluster, error: CompileError, engines: Engines, already: int) -> list[Demotion]:
+    """Return the demotions that a refused cluster teaches: the guilty node, or all nodes after too many of those."""
+    nodes = model.graph.nodes
+    by_key = {nodes[index].key: index for index in cluster.nodes}
+    if already >= SINGLE_DEMOTIONS:
+        guilty = list(cluster.nodes)
+    elif error.node in by_key:
+        guilty = [by_key[error.node]]
+    elif len(cluster.nodes) == 1:
+        guilty = list(cluster.nodes)
+    else:
+        guilty = [first_failing_prefix(cluster.nodes, lambda prefix: _refuses(model, prefix, cluster.label, engines))]
+    return [Demotion(nodes[index].key, cluster.label.engine, error.stage, str(error)) for index in guilty]
+
+
+def _refuses(model: Model, nodes: Sequence[int], label: Label, engines: Engines) -> bool:
+    try:
+        engines.compile(_cut(model, nodes), label)
+    except CompileError:
+        return True
+    return False
+
+
+def demote_cluster(model: Model, plan: Plan, cluster_id: str, words: str) -> list[Demotion]:
+    """Return demotions of all nodes of a cluster that failed while running.
+
+    Which node failed is not known from a run; a finer search compiles pieces (:mod:`ovpart.placement.bisect`).
+    """
+    cluster = next(c for c in plan.clusters if c.id == cluster_id)
+    return [Demotion(model.graph.nodes[i].key, cluster.label.engine, "run", words) for i in cluster.nodes]

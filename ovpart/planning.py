@@ -1,0 +1,123 @@
+"""From a model to a plan, cut off before any engine: needs neither openvino nor a device."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ovpart.capability.check import check, may_delegate
+from ovpart.capability.demotion import Demotion, lay_over
+from ovpart.capability.table import Table, load_table
+from ovpart.model.graph import Model
+from ovpart.model.read import read_model
+from ovpart.options import Options, resolve
+from ovpart.partition.build import make_plan
+from ovpart.partition.plan import Label, Plan
+
+if TYPE_CHECKING:
+    import onnx
+
+DEVICE_ENGINE = "openvino"
+"""The engine whose devices nodes are delegated to."""
+FALLBACK = Label("onnxruntime", "CPU")
+"""Where nodes run that are not delegated."""
+LAST_RESORT = Label("reference", "CPU")
+"""Where nodes run that onnxruntime refuses too."""
+
+DEFAULT_MIN_GAIN_US = 50.0
+"""Predicted saving per run that a component must bring where the user names no figure: less than that the cost table
+cannot tell from nothing."""
+
+
+def plan(
+    model: str | os.PathLike[str] | bytes | onnx.ModelProto | Model, *, device: str = "CPU", **options: Any
+) -> Plan:
+    """Plan where each node of a model would run, without loading an engine.
+
+    Parameters
+    ----------
+    model : path, bytes, onnx.ModelProto or Model
+        The model; weights are not read.
+    device : str
+        The device that nodes are delegated to. It need not be on this machine.
+    **options
+        Planning options: ``min_gain``, ``unknown``, ``semantics``, ``exclude``, ``pin``, ``table``, ``join``.
+
+    Returns
+    -------
+    Plan
+        Clusters, and a verdict for every node. The same model, table and options give the same plan.
+
+    Raises
+    ------
+    ModelError
+        If the model is broken.
+    OptionError
+        If an option is unknown or has a value it cannot take.
+    TableError
+        If an overlay is not valid.
+    """
+    chosen = resolve({"device": device, **options}, planning_only=True)
+    with _no_collector():
+        read = model if isinstance(model, Model) else read_model(model)
+        return plan_model(read, chosen, load_table(chosen.table))
+
+
+def plan_model(
+    model: Model,
+    options: Options,
+    table: Table,
+    *,
+    demotions: Sequence[Demotion] = (),
+    guarded: bool = True,
+) -> Plan:
+    """Plan a model that is read already.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    options : Options
+        The effective options.
+    table : Table
+        The support table, overlays included.
+    demotions : sequence of Demotion
+        What trials have taught so far.
+    guarded : bool
+        Whether nodes whose verdict holds under a guard may be delegated. Without them the plan is right for all inputs.
+    """
+    verdicts = check(
+        model,
+        options.device,
+        table,
+        unknown=options.unknown,
+        semantics=options.semantics,
+        exclude=options.exclude,
+        pin=options.pin,
+    )
+    verdicts = lay_over(verdicts, model.graph, demotions, DEVICE_ENGINE)
+    refused = frozenset(d.node for d in demotions if d.engine == FALLBACK.engine)
+    delegate = Label(DEVICE_ENGINE, options.device)
+    labels: list[Label | None] = [
+        delegate
+        if (guarded or verdict.guard is None) and may_delegate(verdict, options.device, table, options.unknown)
+        else (LAST_RESORT if node.key in refused else FALLBACK)
+        for node, verdict in zip(model.graph.nodes, verdicts, strict=True)
+    ]
+    min_gain = DEFAULT_MIN_GAIN_US if options.min_gain is None else options.min_gain
+    return make_plan(model, verdicts, labels, device=options.device, join=options.join, min_gain=min_gain)
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Keep the cyclic garbage collector off: it walks millions of live objects for nothing while a plan is made."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -1,0 +1,237 @@
+"""The session: a model, planned, compiled and ready to run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ovpart.backend.base import Array, Port
+from ovpart.backend.cut import port
+from ovpart.backend.fold import fold_constants
+from ovpart.capability.table import load_table
+from ovpart.errors import OptionError, PlanError
+from ovpart.model.read import read_model
+from ovpart.model.variants import general_form
+from ovpart.options import resolve
+from ovpart.partition.plan import Plan
+from ovpart.placement.engines import EMULATING_DEVICE, Engines, require_device
+from ovpart.placement.form import Form
+from ovpart.placement.known_operators import refuse_unknown_operators
+from ovpart.planning import plan_model
+from ovpart.report.model import Report, make_report
+from ovpart.runtime.feed import FeedCheck, onnx_type
+from ovpart.runtime.guards import violated
+
+if TYPE_CHECKING:
+    import onnx
+
+    from ovpart.placement.realise import Progress
+
+_log = logging.getLogger("ovpart")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeArg:
+    """An input or output of a session, as onnxruntime describes it.
+
+    Attributes
+    ----------
+    name : str
+        Of the value.
+    type : str
+        ``"tensor(float)"`` and the like.
+    shape : list
+        Numbers, names of symbolic dims, ``None`` where nothing is known; empty where the rank is unknown.
+    """
+
+    name: str
+    type: str
+    shape: list[int | str | None]
+
+
+class Session:
+    """A model, split between the device asked for and onnxruntime.
+
+    Parameters
+    ----------
+    model : path, bytes or onnx.ModelProto
+        The model.
+    device : str
+        The device that nodes are delegated to.
+    plan : Plan or path, optional
+        Run exactly this plan, made for this model by :func:`ovpart.plan` or loaded from its file.
+    progress : callable, optional
+        Called before each compile with (clusters done, clusters in all, the cluster that comes).
+    **options
+        See ``docs/options.md``.
+
+    Raises
+    ------
+    ModelError
+        If the model is broken, or uses an operator that no engine on this machine knows.
+    DeviceNotFound
+        If the device is not on this machine.
+    OptionError, TableError, PlanError
+        If an option, an overlay or the plan cannot be used.
+    CompileError
+        Under ``strict=True``, if an engine refuses a cluster.
+
+    Examples
+    --------
+    >>> session = Session("model.onnx", device="GPU")  # doctest: +SKIP
+    >>> session.run(None, {"image": image})  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | bytes | onnx.ModelProto,
+        *,
+        device: str = "CPU",
+        plan: Plan | str | os.PathLike[str] | None = None,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> None:
+        start = time.perf_counter()
+        self._options = resolve({"device": device, **options})
+        self._table = load_table(self._options.table)
+        self._engines = Engines(self._options)
+        require_device(self._options.device, emulate=self._options.emulate)
+        self._model = read_model(model)
+        first = self._first_plan(plan)
+        self._planning_ms = 1e3 * (time.perf_counter() - start)
+        refuse_unknown_operators(self._model, first, self._engines)
+        self._folded = fold_constants(self._model)
+        self._form = Form(self._folded, self._engines, self._table, plan=first, progress=progress)
+        self._lock = threading.Lock()
+        self._other_forms: dict[str, Form] = {}
+        graph = self._model.graph
+        self._inputs = tuple(port(name, graph.type_of(name)) for name in graph.inputs)
+        self._outputs = tuple(port(name, graph.type_of(name)) for name in graph.outputs)
+        self._check = FeedCheck(self._inputs, [port(name, graph.type_of(name)) for name in graph.overridable])
+        _log.info("%s", self.report.line())
+
+    def run(
+        self, output_names: Sequence[str] | None, input_feed: Mapping[str, Array], run_options: object = None
+    ) -> list[Array]:
+        """Compute outputs.
+
+        Parameters
+        ----------
+        output_names : sequence of str or None
+            The outputs wanted; all, in the model's order, if None or empty.
+        input_feed : mapping of str to array
+            One array an input. Initializers that are also inputs may be left out.
+        run_options : None
+            Taken for the signature's sake only where it is None.
+
+        Returns
+        -------
+        list of numpy.ndarray
+            As onnxruntime gives them. No later run overwrites them, and none shares memory with an input.
+
+        Raises
+        ------
+        InputError
+            If an input is missing, unknown, or of the wrong dtype, rank or fixed size; or an output is unknown.
+        RunError
+            If the engines fail on this input.
+        """
+        if run_options is not None:
+            message = "run_options cannot be honoured: pass None"
+            raise OptionError(message)
+        feed = self._check(input_feed)
+        return self._form_for(feed).run(feed, output_names)
+
+    def __call__(self, input_feed: Mapping[str, Array]) -> dict[str, Array]:
+        """Compute all outputs and return them by name; raises as :meth:`run`."""
+        return dict(zip((p.name for p in self._outputs), self.run(None, input_feed), strict=True))
+
+    def get_inputs(self) -> list[NodeArg]:
+        """Return the inputs that every run needs, as onnxruntime describes them."""
+        return [_node_arg(p) for p in self._inputs]
+
+    def get_outputs(self) -> list[NodeArg]:
+        """Return the outputs, as onnxruntime describes them."""
+        return [_node_arg(p) for p in self._outputs]
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that runs now: the first one, or what demotions have made of it."""
+        return self._form.plan
+
+    @property
+    def report(self) -> Report:
+        """What went where and why, as of now; print it, save it, gate it."""
+        labels = {cluster.label for cluster in self._form.plan.clusters}
+        emulated = any(self._engines.device_of(label) != label.device for label in labels)
+        return make_report(
+            self._form.plan,
+            self._model,
+            engines={label.engine: self._engines.version_of(label) for label in labels},
+            options=self._options,
+            demotions=self._form.demotions,
+            planning_ms=self._planning_ms,
+            emulated_on=EMULATING_DEVICE if emulated else None,
+        )
+
+    def settle(self, timeout: float | None = None) -> bool:
+        """Wait until background work is done.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait at most.
+
+        Returns
+        -------
+        bool
+            Whether all is done. Compiles happen in the foreground, so that there is nothing to wait for.
+        """
+        return True
+
+    def close(self) -> None:
+        """Let go of compiled clusters and their memory; a closed session raises :class:`RunError` when run."""
+        for form in (self._form, *self._other_forms.values()):
+            form.close()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _first_plan(self, given: Plan | str | os.PathLike[str] | None) -> Plan:
+        if given is None:
+            return plan_model(self._model, self._options, self._table)
+        if not isinstance(given, Plan):
+            return Plan.load(given, self._model)
+        if given.fingerprint != self._model.fingerprint:
+            message = f"the plan is of another model ({given.model}), not of {self._model.name}; make one of this"
+            raise PlanError(message)
+        return replace(given, graph=self._model.graph)
+
+    def _form_for(self, feed: Mapping[str, Array]) -> Form:
+        """Return the form that is right for these inputs; the usual one nearly always."""
+        if self._check.overrides(feed):
+            return self._other_form("general")
+        if self._form.guards and violated(self._form.guards, feed):
+            return self._other_form("unguarded")
+        return self._form
+
+    def _other_form(self, which: str) -> Form:
+        with self._lock:
+            form = self._other_forms.get(which)
+            if form is None:
+                model = fold_constants(general_form(self._model)) if which == "general" else self._folded
+                form = Form(model, self._engines, self._table, guarded=False)
+                self._other_forms[which] = form
+            return form
+
+
+def _node_arg(described: Port) -> NodeArg:
+    return NodeArg(described.name, onnx_type(described), list(described.shape or ()))
