@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 VENV := .venv
 BIN := $(VENV)/bin
-CHECKED := ovpart tests examples benchmarks docs
+CHECKED := .
 TYPED := ovpart examples benchmarks docs
 PYTEST := $(BIN)/python -m pytest
 # One worker a core, but no more than four: each holds two engines.
