@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import onnx
 
 _MAX_SUSPECTS = 200
+_CONVOLUTIONS = frozenset({"Conv", "ConvTranspose", "ConvInteger"})
 
 
 def refuse_conflicts(graph: Graph, opsets: Mapping[str, int], silent: Collection[str] = ()) -> None:
@@ -35,34 +36,54 @@ def refuse_conflicts(graph: Graph, opsets: Mapping[str, int], silent: Collection
     ModelError
         Naming the node, and what does not fit.
     """
-    _refuse_mixed_types(graph, {})
-    _refuse_bad_convolutions(graph, {})
+    _refuse_each(graph, {})
     constants = {name: held for name, held in graph.initializers.items() if held.data_location != 1}
     for key in list(silent)[:_MAX_SUSPECTS]:
         node = graph.nodes[graph.producer[key]]
         _ask_why(node, graph, opsets, constants)
 
 
-def _refuse_mixed_types(graph: Graph, outer: Mapping[str, ValueType]) -> None:
-    """Refuse inputs of different element types where the schema has one type variable for them."""
+def refuse_node(node: Node, form: Form, types: Mapping[str, ValueType]) -> None:
+    """Refuse a node whose inputs have types that do not go together.
+
+    Parameters
+    ----------
+    node : Node
+        With a form.
+    form : Form
+        What the schema says.
+    types : mapping of str to ValueType
+        Of its inputs at least.
+    """
+    if not form.contrib:
+        _refuse_mixed_node(node, form, types)
+    if node.op_type in _CONVOLUTIONS and not node.domain:
+        _refuse_bad_groups(node, types)
+
+
+def _refuse_each(graph: Graph, outer: Mapping[str, ValueType]) -> None:
+    """Look at every node, those with equal types of inputs once."""
     types = {**outer, **graph.types} if outer else graph.types
-    known_good: set[tuple[object, ...]] = set()
+    good: set[tuple[object, ...]] = set()
     for node in graph.nodes:
-        dtypes = tuple([types.get(name, UNKNOWN).dtype for name in node.inputs])
-        sign = (node.op_type, node.domain, dtypes)
-        if sign not in known_good:
+        kind = (node.op_type, node.domain, *[types.get(name, UNKNOWN).dtype for name in node.inputs])
+        if kind not in good:
             form = form_of(node.op_type, node.domain, node.since) if node.since else None
-            if form is not None and not form.contrib:
-                _refuse_mixed_node(node, form, dtypes, types)
-            known_good.add(sign)
+            if form is not None:
+                refuse_node(node, form, types)
+            if node.op_type not in _CONVOLUTIONS:
+                good.add(kind)
         for body in node.bodies.values():
-            _refuse_mixed_types(body, types)
+            _refuse_each(body, types)
 
 
-def _refuse_mixed_node(node: Node, form: Form, dtypes: tuple[str | None, ...], types: Mapping[str, ValueType]) -> None:
+def _refuse_mixed_node(node: Node, form: Form, types: Mapping[str, ValueType]) -> None:
+    """Refuse inputs of different element types where the schema has one type variable for them."""
     first: dict[str, tuple[str, str]] = {}
-    for position, dtype in enumerate(dtypes):
-        if dtype is None or not form.inputs or types.get(node.inputs[position], UNKNOWN).kind != "tensor":
+    for position, value in enumerate(node.inputs):
+        known = types.get(value, UNKNOWN)
+        dtype = known.dtype
+        if dtype is None or not form.inputs or known.kind != "tensor":
             continue
         formal = form.inputs[min(position, len(form.inputs) - 1)]
         if formal.type_name not in form.types or (formal.variadic and not formal.homogeneous):
@@ -75,20 +96,12 @@ def _refuse_mixed_node(node: Node, form: Form, dtypes: tuple[str | None, ...], t
             )
 
 
-def _refuse_bad_convolutions(graph: Graph, outer: Mapping[str, ValueType]) -> None:
+def _refuse_bad_groups(node: Node, types: Mapping[str, ValueType]) -> None:
     """Refuse channels that groups do not divide: no inference looks at that, and engines may crash on it."""
-    types = {**outer, **graph.types} if outer else graph.types
-    for node in graph.nodes:
-        if node.op_type in ("Conv", "ConvTranspose", "ConvInteger") and not node.domain:
-            shapes = [types.get(name, UNKNOWN).shape for name in node.inputs[:2]]
-            group = attribute(node, "group")
-            if len(shapes) == 2 and isinstance(group, int):
-                _refuse_bad_groups(node, shapes[0] or (), shapes[1] or (), group)
-        for body in node.bodies.values():
-            _refuse_bad_convolutions(body, types)
-
-
-def _refuse_bad_groups(node: Node, image: tuple[object, ...], weight: tuple[object, ...], group: int) -> None:
+    image, weight = ((types.get(name, UNKNOWN).shape or ()) for name in node.inputs[:2])
+    group = attribute(node, "group")
+    if not isinstance(group, int):
+        return
     if group < 1:
         raise ModelError(f"node {node.label!r} ({node.op_id}) has group {group}; it must be at least 1")
     if len(image) < 3 or len(weight) != len(image):

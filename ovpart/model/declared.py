@@ -33,6 +33,16 @@ def declared_types(proto: onnx.GraphProto) -> dict[str, ValueType]:
     return types
 
 
+def unruled(graph: Graph, declared: Mapping[str, ValueType]) -> dict[str, ValueType]:
+    """Return what the file says of outputs of operators that nobody has a rule for: believed from the start."""
+    nodes = graph.nodes
+    return {
+        name: said
+        for name, said in declared.items()
+        if (index := graph.producer.get(name)) is not None and not nodes[index].since and not nodes[index].bodies
+    }
+
+
 def believable(graph: Graph, declared: Mapping[str, ValueType], *, static: bool) -> dict[str, ValueType]:
     """Return what the file may add to what is inferred of a scope.
 

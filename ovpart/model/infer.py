@@ -12,10 +12,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ovpart.model.declared import believable, declared_types, disagreements
+from ovpart.model.conflicts import refuse_node
+from ovpart.model.declared import believable, declared_types, disagreements, unruled
 from ovpart.model.forms import Form, form_of
 from ovpart.model.graph import Graph, Node
 from ovpart.model.loops import carried_types
+from ovpart.model.quick import quick_types
 from ovpart.model.rule_tables import apply_rule, has_rule
 from ovpart.model.rules import is_open, refined
 from ovpart.model.typeproto import read_type, write_type
@@ -43,11 +45,14 @@ class Inference:
         Keys of main-scope nodes to which onnx has a rule that gave nothing although the inputs are known: suspects.
     notes : tuple of str
         Where the file says something else.
+    checked : bool
+        Whether every node was already asked if its inputs go together.
     """
 
     graph: Graph
     silent: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    checked: bool = False
 
 
 @dataclass(slots=True)
@@ -78,13 +83,20 @@ def infer(
     learnt : mapping of str to ValueType, optional
         Types of main-scope values that were seen at run time: they hold whatever inference says.
     """
+    declared = declared_types(proto.graph)
+    if not learnt and not needs_values(graph):
+        types = quick_types(graph, _given(proto, graph), declared, opsets, refuse_node)
+        if types is not None:
+            done = replace(graph, types=types)
+            return Inference(done, notes=tuple(disagreements(done, declared)), checked=True)
     work = working_copy(proto, graph, opsets)
+    for name, said in unruled(graph, declared).items():
+        _declare(work.graph, name, said)
     state = _State(work, graph, needs_values(graph))
     for name, known in (learnt or {}).items():
         _declare(work.graph, name, known)
     _settle(state)
     static = all(state.graph.type_of(name).is_static for name in state.graph.inputs)
-    declared = declared_types(proto.graph)
     if _believe(state.graph, work.graph, declared, static):
         _settle(state, first=False)
     state.notes += disagreements(state.graph, declared)
@@ -92,6 +104,15 @@ def infer(
     if learnt:
         final = replace(final, types={**final.types, **{n: refined(t, final.type_of(n)) for n, t in learnt.items()}})
     return Inference(final, state.silent, tuple(state.notes))
+
+
+def _given(proto: onnx.ModelProto, graph: Graph) -> dict[str, ValueType]:
+    """Return the types of the main scope's inputs and initializers."""
+    inputs = set(graph.inputs)
+    types = {v.name: read_type(v.type) for v in proto.graph.input if v.name in inputs}
+    for name, tensor in graph.initializers.items():
+        types[name] = ValueType("tensor", dtype_name(tensor.data_type), tuple(tensor.dims))
+    return types
 
 
 def _settle(state: _State, *, first: bool = True) -> None:

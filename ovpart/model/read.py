@@ -124,7 +124,8 @@ def _model(source: Source) -> Model:
     builder = Builder(opsets, tensors)
     graph = builder.main(proto.graph)
     inferred = infer(proto, graph, opsets)
-    refuse_conflicts(inferred.graph, opsets, inferred.silent)
+    if not inferred.checked:
+        refuse_conflicts(inferred.graph, opsets, inferred.silent)
     return Model(
         name=source.path.name if source.path is not None else proto.graph.name or "model",
         path=source.path,
