@@ -44,10 +44,6 @@ class Report:
         Nodes of the main scope; those of them that are computed once; those that no output depends on.
     shares : tuple of Share
         What each engine and device has, the device asked for first.
-    coverage, coverage_flops, coverage_weights : float
-        Share, 0 to 1, that is delegated: of the nodes that run, of FLOPs, of weight bytes.
-    cluster_count, delegated_count, island_count : int
-        Clusters in all, islands included; those on the device; the islands.
     lower_bound : int
         The least number of clusters that any partition could have.
     fallbacks : tuple of Fallback
@@ -79,12 +75,6 @@ class Report:
     constant: int
     dead: int
     shares: tuple[Share, ...]
-    coverage: float
-    coverage_flops: float
-    coverage_weights: float
-    cluster_count: int
-    delegated_count: int
-    island_count: int
     lower_bound: int
     fallbacks: tuple[Fallback, ...]
     demotions: tuple[Demotion, ...]
@@ -96,6 +86,36 @@ class Report:
     emulated_on: str | None
     runs: RunFacts
     _blockers: Callable[[], tuple[Blocker, ...]] = field(compare=False)
+
+    @property
+    def coverage(self) -> float:
+        """Share, 0 to 1, of the nodes that run which is delegated; constant and dead nodes count on neither side."""
+        return delegated_share(self.shares, lambda share: share.of_nodes)
+
+    @property
+    def coverage_flops(self) -> float:
+        """Share of the floating-point operations that is delegated."""
+        return delegated_share(self.shares, lambda share: share.of_flops)
+
+    @property
+    def coverage_weights(self) -> float:
+        """Share of the weight bytes that delegated nodes read."""
+        return delegated_share(self.shares, lambda share: share.of_weights)
+
+    @property
+    def cluster_count(self) -> int:
+        """Clusters in all, islands included."""
+        return sum(share.clusters for share in self.shares)
+
+    @property
+    def delegated_count(self) -> int:
+        """Clusters on the device."""
+        return sum(share.clusters for share in self.shares if not share.is_island)
+
+    @property
+    def island_count(self) -> int:
+        """Clusters on onnxruntime, or on onnx's reference evaluator."""
+        return sum(share.clusters for share in self.shares if share.is_island)
 
     @property
     def blockers(self) -> tuple[Blocker, ...]:
@@ -153,18 +173,12 @@ def make_report(
         The plan that runs.
     model : Model
         The model that it is of.
-    engines : mapping of str to str, optional
-        Engine → how its backend describes it (:meth:`ovpart.backend.base.Backend.fingerprint`), or its version.
     options : Options, optional
         The effective options.
     demotions : sequence of Demotion
         What engines refused.
-    planning_ms : float, optional
-        Milliseconds from file to plan.
-    emulated_on : str, optional
-        The device that runs in place of the one asked for.
-    runs : RunFacts, optional
-        What the runs so far showed.
+    engines, planning_ms, emulated_on, runs : optional
+        As in :class:`Report`, where known.
     what_if : callable, optional
         Makes the plan anew as if the nodes with these indices were supported; by default the plan's own labels are
         changed and partitioned again.
@@ -176,8 +190,7 @@ def make_report(
     """
     fallbacks = fallbacks_of(plan)
     shares = shares_of(plan)
-    if what_if is None:
-        what_if = partial(as_if_supported, plan, model)
+    what_if = what_if or partial(as_if_supported, plan, model)
     echoed = () if options is None else options.echo()
     return Report(
         model=model.name,
@@ -189,13 +202,6 @@ def make_report(
         constant=plan.places.count(CONSTANT),
         dead=plan.places.count(DEAD),
         shares=shares,
-        coverage=plan.coverage,
-        # As plan.coverage_flops and coverage_weights say, without counting a large model's operations again.
-        coverage_flops=delegated_share(shares, lambda share: share.of_flops),
-        coverage_weights=delegated_share(shares, lambda share: share.of_weights),
-        cluster_count=len(plan.clusters),
-        delegated_count=len(plan.delegated),
-        island_count=len(plan.islands),
         lower_bound=plan.lower_bound,
         fallbacks=fallbacks,
         demotions=tuple(demotions),
