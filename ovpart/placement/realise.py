@@ -133,7 +133,8 @@ def compile_cluster(model: Model, cluster: Cluster, engines: Engines, *, alone: 
     Parameters
     ----------
     alone : bool
-        Whether the cluster is all that there is to run: onnxruntime then gets the untouched model.
+        Whether the cluster is all that there is to run: onnxruntime then gets the untouched model where it can, and
+        its threads may spin.
 
     Raises
     ------
@@ -143,7 +144,7 @@ def compile_cluster(model: Model, cluster: Cluster, engines: Engines, *, alone: 
     if alone and cluster.label == FALLBACK and model.is_untouched:
         return (engines.compile_whole(model, cluster.label),)
     parts = cluster.parts or (cluster.nodes,)
-    return tuple(engines.compile(_cut(model, part), cluster.label) for part in parts)
+    return tuple(engines.compile(_cut(model, part), cluster.label, alone=alone) for part in parts)
 
 
 def _cut(model: Model, nodes: Sequence[int]) -> Cut:

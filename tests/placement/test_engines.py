@@ -31,3 +31,11 @@ def test_emulation_compiles_for_the_cpu_and_keeps_other_engines():
     assert engines.device_of(island) == "CPU"
     assert engines.settings_of(gpu) == {"num_threads": 3, "PERF_COUNT": "YES"}
     assert engines.settings_of(island) == {"num_threads": 3}
+
+
+def test_threads_of_onnxruntime_spin_only_where_no_other_engine_takes_turns():
+    engines = Engines(resolve({}))
+    island = Label("onnxruntime", "CPU")
+    assert engines.settings_of(island) == {}
+    assert engines.settings_of(island, alone=True) == {"spinning": True}
+    assert engines.settings_of(Label("openvino", "CPU"), alone=True) == {}
