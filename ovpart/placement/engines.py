@@ -51,8 +51,8 @@ class Engines:
         Parameters
         ----------
         alone : bool
-            Whether no other engine runs in turn with this one. Only then may onnxruntime's threads spin while they wait,
-            as they do by default: beside openvino they would take its processor time (2 x 4 islands of two MatMul each
+            Whether no other engine runs in turn with this one. Only then may onnxruntime spin while it waits,
+            as it does by default: beside openvino it would take its processor time (2 x 4 islands of two MatMul each
             take 22.0 ms with spinning, 8.7 ms without; onnxruntime 1.31, 2 cores).
         """
         settings: dict[str, object] = {}
