@@ -6,7 +6,7 @@ cut), declares no shapes for its outputs (the engine knows better), and copies n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -226,8 +226,8 @@ def _add_node(skeleton: _Skeleton, node: Node, taken: set[str]) -> None:
         proto.op_type, proto.domain = "Identity", ""
         del proto.attribute[:]
         del proto.input[1:]
-    for attribute in proto.attribute if node.bodies else ():
-        for body in (attribute.g, *attribute.graphs):
+    if node.bodies:
+        for body in _bodies(proto):
             _tidy_body(body)
     skeleton.nodes.append(proto)
     skeleton.keys.append(node.key)
@@ -241,6 +241,14 @@ def _keeps_its_dtype(graph: Graph, node: Node) -> bool:
     return before.kind == after.kind == "tensor" and before.dtype is not None and before.dtype == after.dtype
 
 
+def _bodies(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    """Yield the graphs among a node's attributes, to be changed: an attribute that is none would become one."""
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
+
+
 def _tidy_body(body: onnx.GraphProto) -> None:
     """Give nodes of a body names of their own, which onnxruntime asks for, and drop the file's word on its values."""
     names: set[str] = set()
@@ -249,9 +257,8 @@ def _tidy_body(body: onnx.GraphProto) -> None:
             node.name = ""
         elif node.name:
             names.add(node.name)
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                _tidy_body(inner)
+        for inner in _bodies(node):
+            _tidy_body(inner)
     if all(node.domain in _INFERRED_DOMAINS for node in body.node):
         del body.value_info[:]
 

@@ -19,6 +19,7 @@ from ovpart.backend.words import node_in_words, shortened
 from ovpart.errors import CompileError, OptionError, OvpartError
 
 if TYPE_CHECKING:
+    import onnx
     import onnxruntime
 
     from ovpart.backend.onnxruntime_request import OnnxRuntimeExecutable
@@ -60,8 +61,8 @@ class OnnxRuntimeBackend:
     def compile(self, cut: Cut, device: str, config: Mapping[str, object]) -> OnnxRuntimeExecutable:
         """Make a session of a cut, over its weights where they lie.
 
-        What onnxruntime refuses as it is stamped is tried again with the lowest opset that means the same, then through
-        onnx's version converter.
+        What onnxruntime refuses as it is stamped is tried again with the lowest opset that means the same, then in the
+        forms of other opsets (:func:`ovpart.backend.onnxruntime_stamp.alternatives`), at last as an unreleased opset.
 
         Raises
         ------
@@ -70,21 +71,37 @@ class OnnxRuntimeBackend:
         OptionError
             If `config` has a key that is not known.
         """
-        from ovpart.backend.onnxruntime_request import OnnxRuntimeExecutable
-        from ovpart.backend.onnxruntime_stamp import alternatives
-        from ovpart.backend.onnxruntime_weights import with_weights
+        from ovpart.backend.onnxruntime_stamp import alternatives, is_unreleased, unreleased_opsets
 
         refusal: Exception | None = None
+        newest = cut.proto
         for proto in alternatives(cut.proto):
-            options = session_options(config)
-            model, keep = with_weights(proto, cut, options)
-            try:
-                session = _session(model, options)
-            except Exception as error:  # each failure of the binding has a class of its own, without a common base
-                refusal = refusal or error
-                continue
-            return OnnxRuntimeExecutable(session, cut.inputs, cut.outputs, cut=cut, keep=keep)
+            made = self._compiled(proto, cut, config)
+            if not isinstance(made, Exception):
+                return made
+            refusal = refusal or made
+            newest = proto if is_unreleased(proto) else newest
+        if is_unreleased(newest):
+            with unreleased_opsets():
+                made = self._compiled(newest, cut, config)
+            if not isinstance(made, Exception):
+                return made
         raise _refused(refusal, cut) from refusal
+
+    def _compiled(
+        self, proto: onnx.ModelProto, cut: Cut, config: Mapping[str, object]
+    ) -> OnnxRuntimeExecutable | Exception:
+        """Return an executable of one form of a cut, or why there is none."""
+        from ovpart.backend.onnxruntime_request import OnnxRuntimeExecutable
+        from ovpart.backend.onnxruntime_weights import with_weights
+
+        options = session_options(config)
+        model, keep = with_weights(proto, cut, options)
+        try:
+            session = _session(model, options)
+        except Exception as error:  # each failure of the binding has a class of its own, without a common base
+            return error
+        return OnnxRuntimeExecutable(session, cut.inputs, cut.outputs, cut=cut, keep=keep)
 
     def compile_whole(self, model: Model, device: str, config: Mapping[str, object]) -> OnnxRuntimeExecutable:
         """Make a session of the untouched model.

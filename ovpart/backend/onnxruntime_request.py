@@ -10,15 +10,14 @@ from ovpart.backend.base import Array, Cut, Port
 from ovpart.backend.words import node_in_words, shortened
 from ovpart.errors import RunError
 from ovpart.model.types import dtype_number, numpy_dtype
+from ovpart.model.weights import SUB_BYTE
 
 if TYPE_CHECKING:
     import numpy as np
     import onnxruntime
 
 # Element types that the binding takes and gives only as OrtValues: numpy has none of them (onnxruntime 1.31).
-_BEYOND_NUMPY = frozenset(
-    {"bf16", "f8e4m3fn", "f8e4m3fnuz", "f8e5m2", "f8e5m2fnuz", "u4", "i4", "f4e2m1", "f8e8m0", "u2", "i2"}
-)
+_BEYOND_NUMPY = SUB_BYTE | {"bf16", "f8e4m3fn", "f8e4m3fnuz", "f8e5m2", "f8e5m2fnuz", "f8e8m0"}
 
 
 class OnnxRuntimeExecutable:
@@ -187,13 +186,25 @@ def _native(array: Array) -> np.ndarray:
 
 
 def _ort_value(array: Array, dtype: str | None) -> Any:
+    """Return a tensor of the binding: over the array's memory, or a packed copy for types below a byte."""
+    import ctypes
+
     import numpy as np
     import onnxruntime
+    from onnx import numpy_helper
 
     if dtype is None:
         raise TypeError("a sequence, map or optional cannot be passed beside an element type that numpy does not have")
-    array = np.ascontiguousarray(array).reshape(np.shape(array))
-    return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(array, dtype_number(dtype))._ortvalue
+    array, number = np.asarray(array), dtype_number(dtype)
+    if array.dtype != numpy_dtype(dtype):
+        raise TypeError(f"expected {numpy_dtype(dtype)}, got {array.dtype}")
+    if dtype not in SUB_BYTE:
+        array = array if array.flags.c_contiguous else array.copy(order="C")
+        return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(array, number)._ortvalue
+    value = onnxruntime.OrtValue.ortvalue_from_shape_and_type(list(array.shape), number)._ortvalue
+    packed = numpy_helper.from_array(array).raw_data
+    ctypes.memmove(value.data_ptr(), packed, len(packed))
+    return value
 
 
 def _array(value: Any, dtype: str | None) -> Array:
@@ -203,7 +214,12 @@ def _array(value: Any, dtype: str | None) -> Array:
     import ctypes
 
     import numpy as np
+    import onnx
+    from onnx import numpy_helper
 
-    size = value.tensor_size_in_bytes()
-    memory = (ctypes.c_char * size).from_address(value.data_ptr()) if size else b""
-    return np.frombuffer(memory, dtype=numpy_dtype(dtype)).reshape(value.shape()).copy()
+    size, shape = value.tensor_size_in_bytes(), value.shape()
+    memory = ctypes.string_at(value.data_ptr(), size) if size else b""
+    if dtype in SUB_BYTE:
+        tensor = onnx.TensorProto(data_type=dtype_number(dtype), dims=shape, raw_data=memory)
+        return np.array(numpy_helper.to_array(tensor))
+    return np.frombuffer(bytearray(memory), dtype=numpy_dtype(dtype)).reshape(shape)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
 
 _STEPS_UP = (8, 9, 11, 13, 17, 21)
 """Opsets that old models are converted up to, nearest first: at each of these operators changed their form."""
+_SCAN_WITHOUT_BATCH = 9
+_LEAVE = "ALLOW_RELEASED_ONNX_OPSET_ONLY"
+_ENVIRONMENT = threading.Lock()  # one at a time changes the environment
 
 
 def alternatives(proto: onnx.ModelProto) -> Iterator[onnx.ModelProto]:
@@ -84,6 +90,14 @@ def _kernels() -> dict[tuple[str, str], list[tuple[int, int]]]:
     return found
 
 
+@cache
+def _schemas() -> frozenset[tuple[str, str]]:
+    """Return domain and operator of everything that this build knows at all, functions included."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as binding
+
+    return frozenset((schema.domain, schema.name) for schema in binding.get_all_operator_schema())
+
+
 def knows(op_type: str, domain: str = "", since: int = 0) -> bool:
     """Whether this build of onnxruntime can run an operator, for some element types at least.
 
@@ -102,7 +116,7 @@ def knows(op_type: str, domain: str = "", since: int = 0) -> bool:
     """
     if any(not since or end >= since for _, end in _kernels().get((domain, op_type), ())):
         return True
-    return _is_function(op_type, domain, since) and (domain != "" or since <= highest_opset())
+    return (domain, op_type) in _schemas() and _is_function(op_type, domain, since)
 
 
 def _is_function(op_type: str, domain: str, since: int) -> bool:
@@ -146,6 +160,9 @@ def _converted(proto: onnx.ModelProto) -> Iterator[onnx.ModelProto]:
 
     version = _opset(proto)
     highest = highest_opset()
+    # Scan-8 has a batch dimension and Scan-9 has none: the converter takes the one for the other (onnx 1.23).
+    if version < _SCAN_WITHOUT_BATCH and any(node.op_type == "Scan" for node in proto.graph.node):
+        return
     targets = (highest,) if version > highest else tuple(step for step in (*_STEPS_UP, highest) if step > version)
     for target in targets:
         try:
@@ -160,6 +177,29 @@ def _converted(proto: onnx.ModelProto) -> Iterator[onnx.ModelProto]:
 
 def _opset(proto: onnx.ModelProto) -> int:
     return next((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), highest_opset())
+
+
+@contextmanager
+def unreleased_opsets() -> Iterator[None]:
+    """Let onnxruntime take opsets that were not released when it was built, as far as it knows their operators.
+
+    It asks the environment for leave when it loads a model, and has no option that means the same (1.31).
+    """
+    with _ENVIRONMENT:
+        before = os.environ.get(_LEAVE)
+        os.environ[_LEAVE] = "0"
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[_LEAVE]
+            else:
+                os.environ[_LEAVE] = before
+
+
+def is_unreleased(proto: onnx.ModelProto) -> bool:
+    """Whether a model is of an opset that is newer than those which the installed onnxruntime takes by itself."""
+    return _opset(proto) > highest_opset()
 
 
 def _takes(version: int) -> bool:

@@ -27,7 +27,7 @@ import pytest
 
 from ovpart.backend.base import Array, Backend, Executable, Request
 from ovpart.errors import CompileError, InputError, OvpartError, RunError
-from ovpart.model.types import numpy_dtype
+from ovpart.model.types import dtype_number, numpy_dtype
 from ovpart.testing.backend_memory import MemorySuite
 from ovpart.testing.cuts import Ends, compute, cut_of, dense, f32, relu, started_and_waited_for
 
@@ -84,6 +84,23 @@ class BackendSuite(MemorySuite):
         (got,) = compute(request, values)
         assert got.dtype == values.dtype
         assert got.tolist() == values.tolist()
+
+    @pytest.mark.parametrize("dtype", ["i4", "u4", "i2", "u2", "bf16", "f8e4m3fn", "f8e5m2"])
+    def test_types_that_numpy_has_not(self, compiled: Any, dtype: str) -> None:
+        nodes = [
+            onnx.helper.make_node("Cast", ["x"], ["y"], to=1),
+            onnx.helper.make_node("Cast", ["y"], ["z"], to=dtype_number(dtype)),
+        ]
+        cut = cut_of(nodes, {"x": (dtype, (3, 1))}, {"y": ("f32", (3, 1)), "z": (dtype, (3, 1))}, opset=25)
+        try:
+            request = compiled(cut).bind()
+        except CompileError:
+            return
+        values = np.array([[1], [0], [1]], numpy_dtype(dtype))
+        y, z = compute(request, values, outputs=2)
+        assert y.tolist() == [[1], [0], [1]]
+        assert (z.dtype, z.shape) == (values.dtype, (3, 1))
+        assert z.astype(np.float32).tolist() == [[1], [0], [1]]
 
     def test_zero_dimensional(self, compiled: Any) -> None:
         node = onnx.helper.make_node("Add", ["x", "x"], ["y"])

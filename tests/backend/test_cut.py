@@ -160,6 +160,22 @@ def test_values_captured_by_bodies_are_inputs_or_constants(engine):
     assert computed(engine, cut, np.array(False), np.float32([1, 2]))[0].tolist() == [10, 40]
 
 
+def test_bodies_lose_what_the_file_says_of_their_values_and_nothing_else():
+    text = """g (int64 n, float[1] x) => (float[1] y) { y = Loop <
+        body = b (int64 i, bool c, float[1] v) => (bool d, float[1] w) {
+            d = Identity(c)  h = Neg(v)  w = Add(h, x) }> (n, , x) }"""
+    proto = parsed(text)
+    body = proto.graph.node[0].attribute[0].g
+    body.value_info.append(onnx.helper.make_tensor_value_info("h", 1, [7, 7]))
+    for node in body.node:
+        node.name = "same"
+    model = read_model(proto)
+    (copy,) = make_cut(model, [0], ["n", "x"], ["y"]).proto.graph.node
+    assert not copy.attribute[0].g.value_info
+    assert names(copy.attribute[0].g.node) == ["same", "", ""]
+    assert [len(n.attribute[0].g.value_info) for n in model.proto.graph.node] == [1]
+
+
 def test_missing_boundary_value_is_named():
     model = read_model(parsed(CHAIN, w=np.float32([1, 2, 3, 4])))
     with pytest.raises(PlanError, match="'b', read by y, is neither an input"):
@@ -256,3 +272,18 @@ def test_two_cuts_in_a_row_are_the_whole(data):
     ):
         got = model.weights.array(name) if name in model.weights else known[name]
         np.testing.assert_allclose(got, expected, rtol=1e-6)
+
+
+def test_attributes_beside_a_body_stay_as_they_are():
+    """Looking into an attribute that is no graph must not make one of it: onnxruntime refuses such a node."""
+    text = """g (float[2] i, float[3, 2] x) => (float[2] y, float[3, 2] z) { y, z = Scan <num_scan_inputs = 1,
+        body = b (float[2] s, float[2] n) => (float[2] t, float[2] o) { t = Add(s, n)  o = Neg(t) }> (i, x) }"""
+    cut = make_cut(read_model(parsed(text)), [0], ["i", "x"], ["y", "z"])
+    (node,) = cut.proto.graph.node
+    assert {attribute.name: attribute.HasField("g") for attribute in node.attribute} == {
+        "num_scan_inputs": False, "body": True
+    }  # fmt: skip
+    x = np.float32([[1, 2], [3, 4], [5, 6]])
+    y, z = computed(ENGINES["onnxruntime"], cut, np.float32([0, 0]), x)
+    assert y.tolist() == [9, 12]
+    assert z.tolist() == (-np.cumsum(x, axis=0)).tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import numpy as np
@@ -44,6 +45,34 @@ def test_trap_13_newest_opset_and_ir_are_stamped_down(backend):
     cut = stamped(dense(np.eye(3, dtype=np.float32)), newest, onnx.IR_VERSION)
     assert newest >= highest_opset()
     assert compute(backend.compile(cut, "CPU", {}).bind(), np.float32([[1, -2, 3]]))[0].tolist() == [[1, 0, 3]]
+
+
+def test_operator_of_an_unreleased_opset(backend):
+    """What came with an opset newer than onnxruntime takes by itself, but that it has a kernel for."""
+    if onnx.defs.onnx_opset_version() == highest_opset():
+        pytest.skip("onnxruntime takes every opset that the installed onnx has")
+    newest = onnx.defs.onnx_opset_version()
+    half = np.float16([0, 1.5, 0.5])
+    nodes = [onnx.helper.make_node("Range", ["a", "b", "c"], ["y"])]
+    ends = dict.fromkeys("abc", ("f16", ()))
+    cut = cut_of(nodes, ends, {"y": ("f16", ("N",))}, opset=newest)
+    before = dict(os.environ)
+    try:
+        request = backend.compile(cut, "CPU", {}).bind()
+    except CompileError as error:
+        pytest.skip(f"this build has no kernel for it: {error}")
+    assert compute(request, *map(np.array, half))[0].tolist() == [0, 0.5, 1]
+    assert dict(os.environ) == before
+
+
+def test_scan_with_a_batch_is_not_converted():
+    # onnx's converter would make one without a batch of it.
+    text = "b (float[2] s, float[2] n) => (float[2] t, float[2] o) { t = Add(s, n) o = Neg(t) }"
+    body = onnx.parser.parse_graph(text)
+    node = onnx.helper.make_node("Scan", ["", "i", "x"], ["y", "z"], body=body, num_scan_inputs=1)
+    ends = {"i": ("f32", (1, 2)), "x": ("f32", (1, 3, 2))}
+    cut = cut_of([node], ends, {"y": ("f32", None), "z": ("f32", None)}, opset=8)
+    assert {proto.opset_import[0].version for proto in alternatives(cut.proto)} == {8}
 
 
 def test_ir_version_from_the_future_is_stamped_down(backend):
