@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 @option_flags(planning_only=True)
 @json_flag
 @click.option("--save", type=click.Path(dir_okay=False, writable=True), help="Write the plan to a JSON file.")
-@click.option("--nodes", "with_nodes", is_flag=True, help="List every node with its place, reason and rule.")
-def command(model: str, as_json: bool, save: str | None, with_nodes: bool, **flags: object) -> None:
+@click.option("--verbose", is_flag=True, help="List every node with its place, reason and rule.")
+def command(model: str, as_json: bool, save: str | None, verbose: bool, **flags: object) -> None:
     """Show where each node of MODEL would run, and why. Needs no engine and no device."""
     import ovpart
     from ovpart.model.read import read_model
@@ -39,7 +39,7 @@ def command(model: str, as_json: bool, save: str | None, with_nodes: bool, **fla
         click.echo(report.to_json())
         return
     show(report)
-    if with_nodes:
+    if verbose:
         _list_nodes(plan)
 
 

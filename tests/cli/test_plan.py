@@ -37,7 +37,7 @@ def test_saved_plan_loads(ovpart_cli, split_model, tmp_path):
 
 
 def test_every_node_is_listed_where_asked(ovpart_cli, split_model):
-    out = ovpart_cli("plan", split_model, "--min-gain", "0", "--nodes").out
+    out = ovpart_cli("plan", split_model, "--min-gain", "0", "--verbose").out
     rows = out[out.index("\nnodes\n") :].splitlines()[2:]
     assert [row.split()[1] for row in rows[:2]] == ["CPU", "CPU"]
     assert sorted(row.partition(":")[0].split()[-1] for row in rows) == ["call", "choose", "weigh"]
