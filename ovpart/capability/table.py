@@ -246,7 +246,7 @@ def _file_layer(path: Path, name: str, *, packaged: Path | None = None, devices:
     digest = _digest(content)
     form = _kept(packaged, digest) if packaged else None
     if form is None:
-        cached = _cache_folder() / f"table-{digest}.json"
+        cached = cache_folder() / f"table-{digest}.json"
         form = _kept(cached, digest)
         if form is None:
             form = _parse(content, name, devices=devices)
@@ -336,7 +336,7 @@ def _digest(content: bytes) -> str:
     ).hexdigest()
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
     """Return the folder in which the user's system keeps what can be made again, ours in it."""
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")

@@ -119,7 +119,7 @@ def _release(version: str) -> list[str]:
 
 
 def _cache() -> Iterator[Finding]:
-    from ovpart.capability.table import _cache_folder as cache_folder
+    from ovpart.capability.table import cache_folder
 
     folder = cache_folder()
     existing = next(path for path in (folder, *folder.parents) if path.exists())
