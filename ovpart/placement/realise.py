@@ -141,7 +141,8 @@ def compile_cluster(model: Model, cluster: Cluster, engines: Engines, *, alone: 
     CompileError
         If the engine refuses a part.
     """
-    if alone and cluster.label == FALLBACK and model.is_untouched:
+    makes_all = set(model.graph.outputs) <= set(cluster.outputs)
+    if alone and makes_all and cluster.label == FALLBACK and model.is_untouched:
         return (engines.compile_whole(model, cluster.label),)
     parts = cluster.parts or (cluster.nodes,)
     return tuple(engines.compile(_cut(model, part), cluster.label, alone=alone) for part in parts)

@@ -100,3 +100,15 @@ def test_progress_tells_of_each_cluster():
     model = fold_constants(read_model(chain("Relu", "Sigmoid", "Exp")))
     Form(model, engines, load_table(), progress=lambda done, total, cluster: told.append((done, total)))
     assert told == [(0, 3), (1, 3), (2, 3)]
+
+
+def test_outputs_that_no_node_makes_are_returned_where_onnxruntime_has_the_model_to_itself():
+    proto = chain("Relu")
+    proto.graph.output.append(proto.graph.input[0])
+    proto.graph.output.append(h.make_tensor_value_info("w", TensorProto.FLOAT, [2]))
+    proto.graph.initializer.append(h.make_tensor("w", TensorProto.FLOAT, [2], [4, 5]))
+    form = form_of(proto, FakeBackend(), exclude=["Relu"])
+    y, x, w = form.run({"x": X}, None)
+    np.testing.assert_array_equal(y, np.maximum(X, 0))
+    np.testing.assert_array_equal(x, X)
+    np.testing.assert_array_equal(w, [4, 5])
