@@ -18,8 +18,10 @@ from ovpart.backend.openvino_model import (
     filled,
     fits_inside,
     inlined,
+    reads,
     wanted_inside,
 )
+from ovpart.backend.openvino_types import short_name
 from ovpart.backend.words import node_in_words, shortened
 from ovpart.errors import CompileError, DeviceNotFound, OptionError, OvpartError
 
@@ -127,7 +129,7 @@ class OpenVINOBackend:
             raise CompileError(f"openvino was not asked: {crash[0]}", stage="read", node=crash[1])
         inputs = tuple(port(name, graph.type_of(name)) for name in graph.inputs)
         outputs = tuple(port(name, graph.type_of(name)) for name in graph.outputs)
-        used = {name for name in graph.inputs if graph.consumers.get(name) or name in graph.outputs}
+        used = reads(model.proto.graph) | set(graph.outputs)
         source = model.source if isinstance(model.source, bytes | Path) else model.source.SerializeToString()
         options = self._options(device, config)
         read = self._step("convert", None, lambda: self.core.read_model(source))
@@ -201,6 +203,11 @@ class OpenVINOBackend:
     ) -> OpenVINOExecutable:
         from ovpart.backend.openvino_request import OpenVINOExecutable
 
+        for value in (*compiled.inputs, *compiled.outputs):
+            if short_name(value.element_type) is None:
+                raise CompileError(
+                    f"openvino has a port of type {value.element_type.get_type_name()}, which ONNX has not"
+                )
         return OpenVINOExecutable(compiled, inputs, outputs, slots, cut=cut, keep=(keep, cut))
 
     def _check_device(self, device: str) -> None:
@@ -292,8 +299,6 @@ def import_openvino() -> Any:
 
 def _used(cut: Cut) -> set[str]:
     """Return the inputs of a cut that something in it reads."""
-    from ovpart.backend.openvino_model import reads
-
     return reads(cut.proto.graph) | {value.name for value in cut.proto.graph.output}
 
 

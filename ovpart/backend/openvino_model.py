@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ovpart.backend.base import Array, Cut, Port
+from ovpart.backend.openvino_types import OPENVINO_NAMES, tensor_over
 from ovpart.errors import CompileError
 from ovpart.model.types import dtype_name
 
@@ -15,15 +16,11 @@ if TYPE_CHECKING:
 
 _STRING = 8  # onnx.TensorProto.STRING
 _STRING_OPERATORS = frozenset({"StringNormalizer", "StringConcat", "StringSplit", "RegexFullMatch", "TfIdfVectorizer"})
-# Short dtype name → openvino's; those that are missing cannot cross a port of openvino's.
-_TYPES = {
-    "f32": "f32", "f16": "f16", "bf16": "bf16", "f64": "f64", "i8": "i8", "i16": "i16", "i32": "i32", "i64": "i64",
-    "u8": "u8", "u16": "u16", "u32": "u32", "u64": "u64", "bool": "boolean",
-}  # fmt: skip
 # Operators whose translators read constant operands while they convert (openvino 2026.4, ONNX front end).
 _READ_AT_CONVERSION = frozenset({("com.microsoft", "MatMulNBits")})
+# How many inputs openvino reads of operators that it takes as in inference: Dropout hands its first one through.
+_READ_INPUTS = {"Dropout": 1}
 _LARGEST_PROTO = 2_000_000_000  # bytes; protobuf's limit is 2**31 - 1, and the skeleton needs some of it
-_WEIGHT_TYPES = {**_TYPES, "f8e4m3fn": "f8e4m3", "f8e5m2": "f8e5m2"}
 
 
 def crash_in(cut: Cut) -> tuple[str, str | None] | None:
@@ -37,7 +34,7 @@ def crash_in(cut: Cut) -> tuple[str, str | None] | None:
     for end in (*cut.inputs, *cut.outputs):
         if end.dtype is None:
             return f"{end.name!r} is no tensor, or of an unknown type", None
-        if end.dtype not in _TYPES:
+        if end.dtype not in OPENVINO_NAMES:
             return f"{end.name!r} is of type {end.dtype}, which cannot cross openvino's ports", None
     if any(tensor.external_data for tensor in cut.proto.graph.initializer):
         return "a constant refers to external data, which cuts never do", None
@@ -90,8 +87,8 @@ def _string_inside(graph: onnx.GraphProto) -> bool:
 
 
 def reads(graph: onnx.GraphProto) -> set[str]:
-    """Return the values that nodes of a graph, or of bodies in it, read."""
-    found = {value for node in graph.node for value in node.input if value}
+    """Return the values that nodes of a graph, or of bodies in it, read, as openvino sees it."""
+    found = {value for node in graph.node for value in node.input[: _READ_INPUTS.get(node.op_type)] if value}
     for node in graph.node:
         for attribute in node.attribute:
             for body in (attribute.g, *attribute.graphs):
@@ -222,24 +219,18 @@ def _check_order(model: Any, inputs: Sequence[Port], slots: Iterable[int | None]
 
 def _check_types(ends: Sequence[Port], found: Sequence[Any], what: str) -> None:
     for end, value in zip(ends, found, strict=True):
-        expected, seen = _TYPES.get(end.dtype or ""), value.get_element_type().get_type_name()
+        expected, seen = OPENVINO_NAMES.get(end.dtype or ""), value.get_element_type().get_type_name()
         if end.dtype is not None and expected != seen:
             raise CompileError(f"{what} {end.name!r} is {seen} in openvino, {end.dtype} in the model", stage="convert")
 
 
 def _constant(array: Array, name: str) -> Any:
-    import numpy as np
-    import openvino
     from openvino import op
 
-    dtype = array.dtype
-    if dtype.isnative and dtype.kind in "fiub" and dtype.isbuiltin == 1:
-        return op.Constant(array, shared_memory=True)
-    known = _WEIGHT_TYPES.get(_short(dtype) or "")
-    if known is None:
-        raise CompileError(f"weight {name!r} is of type {dtype}, which openvino has not", stage="convert")
-    plain = array.view(np.dtype(f"u{dtype.itemsize}"))
-    tensor = openvino.Tensor(plain, openvino.Shape(list(array.shape)), getattr(openvino.Type, known))
+    try:
+        tensor, _ = tensor_over(array)  # the cut keeps the array alive
+    except TypeError as error:
+        raise CompileError(f"weight {name!r}: {error}", stage="convert") from error
     return op.Constant(tensor, shared_memory=True)
 
 
@@ -250,9 +241,3 @@ def _raw(array: Array, number: int) -> bytes:
     if tensor.data_type != number:
         raise CompileError(f"a weight is of type {array.dtype}, declared {dtype_name(number)}", stage="convert")
     return tensor.raw_data
-
-
-def _short(dtype: Any) -> str | None:
-    import onnx.helper
-
-    return dtype_name(onnx.helper.np_dtype_to_tensor_dtype(dtype))

@@ -6,18 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ovpart.backend.base import Array, Cut, Port
+from ovpart.backend.openvino_types import copied_out, is_plain, numpy_dtype_of, short_name, tensor_over
 from ovpart.backend.words import node_in_words, shortened
 from ovpart.errors import InputError, RunError
-from ovpart.model.types import Dim, numpy_dtype
+from ovpart.model.types import Dim
 
 if TYPE_CHECKING:
     import numpy as np
     import openvino
 
-_SHORT = {
-    "f32": "f32", "f16": "f16", "bf16": "bf16", "f64": "f64", "i8": "i8", "i16": "i16", "i32": "i32", "i64": "i64",
-    "u8": "u8", "u16": "u16", "u32": "u32", "u64": "u64", "boolean": "bool",
-}  # fmt: skip
 COPIED_BYTES = 32 * 1024
 """Outputs of a static shape up to this size are copied out of one buffer that stays bound; larger ones are handed over
 and a new buffer is bound before the next run, which costs about 6 us, as much as copying 32 KB."""
@@ -74,7 +71,7 @@ class OpenVINOExecutable:
     def static_shape(self, index: int) -> tuple[int, ...] | None:
         """Return the shape that an output has in every run, ``None`` where it may change or cannot be bound."""
         output = self.compiled.outputs[index]
-        if output.partial_shape.is_dynamic or _numpy_dtype(output.element_type).isbuiltin != 1:
+        if output.partial_shape.is_dynamic or not is_plain(numpy_dtype_of(output.element_type)):
             return None
         return tuple(output.shape)
 
@@ -102,7 +99,7 @@ class OpenVINORequest:
 
     __slots__ = (
         "_arrays", "_buffers", "_copied", "_dtypes", "_executable", "_given", "_infer", "_ndarray", "_output_dtypes",
-        "_plain", "_request", "_slots", "_tensor", "_types",
+        "_plain", "_request", "_slots", "_tensor",
     )  # fmt: skip
 
     def __init__(self, executable: OpenVINOExecutable) -> None:
@@ -117,13 +114,13 @@ class OpenVINORequest:
         self._tensor = openvino.Tensor
         self._ndarray = np.ndarray
         self._slots = executable.slots
-        self._types = [None if slot is None else compiled.inputs[slot].element_type for slot in self._slots]
-        self._dtypes = [None if kind is None else _numpy_dtype(kind) for kind in self._types]
-        self._plain = [dtype is not None and dtype.isbuiltin == 1 for dtype in self._dtypes]
+        kinds = [None if slot is None else compiled.inputs[slot].element_type for slot in self._slots]
+        self._dtypes = [None if kind is None else numpy_dtype_of(kind) for kind in kinds]
+        self._plain = [is_plain(dtype) for dtype in self._dtypes]
         # openvino keeps the address of an input, not the array: these references keep it alive.
         self._arrays: list[Array] = [None] * len(self._slots)
         self._copied = [False] * len(self._slots)
-        self._output_dtypes = [_numpy_dtype(output.element_type) for output in compiled.outputs]
+        self._output_dtypes = [numpy_dtype_of(output.element_type) for output in compiled.outputs]
         self._buffers: list[Array] = [None] * len(self._output_dtypes)
         self._given: dict[int, None] = {}
         for index in range(len(self._buffers)):
@@ -150,7 +147,10 @@ class OpenVINORequest:
         if array.__class__ is not self._ndarray or array.dtype is not self._dtypes[index] or not array.flags.carray:
             shared = self._shareable(index, array)
         try:
-            tensor = self._tensor(shared, shared_memory=True) if self._plain[index] else self._typed(shared, index)
+            if self._plain[index]:
+                tensor = self._tensor(shared, shared_memory=True)
+            else:
+                tensor, shared = tensor_over(shared)
             self._request.set_input_tensor(slot, tensor)
         except (RuntimeError, ValueError, TypeError) as error:
             raise InputError(f"input {self._executable.inputs[index].name!r}: {shortened(error)}") from error
@@ -215,12 +215,10 @@ class OpenVINORequest:
                 return buffer.copy()
             self._given[index] = None
             return buffer
-        data = self._request.get_output_tensor(index).data
-        dtype = self._output_dtypes[index]
-        if dtype.isbuiltin != 1:
-            return data.copy().view(dtype)  # bfloat16, as openvino gives it: in the memory of a float16 array
-        if data.nbytes < HANDED_OVER_BYTES:
-            return data.copy()
+        tensor = self._request.get_output_tensor(index)
+        data = tensor.data
+        if data.nbytes < HANDED_OVER_BYTES or not is_plain(self._output_dtypes[index]):
+            return copied_out(tensor, self._output_dtypes[index])
         self._buffers[index] = data  # a view that keeps its tensor alive
         self._given[index] = None
         return data
@@ -269,18 +267,6 @@ class OpenVINORequest:
             array = array.copy(order="C")
         return array if flags.writeable else _writeable(array)
 
-    def _typed(self, array: np.ndarray, index: int) -> Any:
-        import numpy as np
-        import openvino
-
-        plain = array.view(np.dtype(f"u{array.dtype.itemsize}"))
-        return self._tensor(plain, openvino.Shape(list(array.shape)), self._types[index])
-
-
-def _numpy_dtype(kind: Any) -> np.dtype:
-    """Return the numpy dtype of an element type of openvino."""
-    return numpy_dtype(_SHORT[kind.get_type_name()])
-
 
 class _Alias:
     """The memory of a read-only array, described as writeable."""
@@ -298,7 +284,7 @@ def _writeable(array: np.ndarray) -> np.ndarray:
     """Return a view that openvino accepts: it refuses read-only arrays, though it never writes to an input."""
     import numpy as np
 
-    if array.dtype.isbuiltin != 1:
+    if not is_plain(array.dtype):
         return array.copy()
     return np.asarray(_Alias(array))
 
@@ -312,7 +298,7 @@ def ports_of(model: openvino.Model) -> tuple[tuple[Port, ...], tuple[Port, ...]]
         dims: tuple[Dim, ...] | None = None
         if rank.is_static:
             dims = tuple(d.get_length() if d.is_static else None for d in value.partial_shape)
-        return Port(names[0] if names else f"port_{index}", _SHORT.get(value.element_type.get_type_name()), dims)
+        return Port(names[0] if names else f"port_{index}", short_name(value.element_type), dims)
 
     return (
         tuple(one(value, index) for index, value in enumerate(model.inputs)),
