@@ -1,15 +1,16 @@
-"""From ``GraphProto`` to :class:`ovpart.model.graph.Graph`: order, producers, consumers, captures, constants."""
+"""From ``GraphProto`` to :class:`ovpart.model.graph.Graph`: order, producers, captures, bodies; who reads what."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ovpart.errors import ModelError
 from ovpart.model.forms import IMPLICIT_DOMAINS, Form, form_of
 from ovpart.model.graph import NO_BODIES, Graph, Node
-from ovpart.model.order import CycleError, canonical_order
+from ovpart.model.links import constant_nodes, consumers_of, dead_nodes
+from ovpart.model.order import GIVEN, CycleError, canonical_order
 from ovpart.model.validate import check_form, check_types, signature
 
 if TYPE_CHECKING:
@@ -17,34 +18,74 @@ if TYPE_CHECKING:
 
     from ovpart.model.tensors import Tensors
 
-# Operators whose results are no tensors: constants are tensors, so their nodes are computed at run time.
-_NO_TENSOR = frozenset({"SequenceEmpty", "SequenceConstruct", "SequenceInsert", "SequenceErase", "SplitToSequence",
-                        "Optional", "SequenceMap", "ZipMap", "DictVectorizer", "CastMap"})  # fmt: skip
-
 
 @dataclass(slots=True)
 class _Operator:
-    """What all nodes of one operator share, looked up once a scope."""
+    """What all nodes of one operator share, looked up once a model."""
 
     op_type: str
     domain: str
     form: Form | None
+    since: int
     has_bodies: bool
+    plain: set[tuple[int, int]] = field(default_factory=set)
     checked: set[tuple[object, ...]] = field(default_factory=set)
 
 
-@dataclass(slots=True)
-class _Nodes:
-    """The nodes of a scope in file order, column by column."""
+_Row = tuple["_Operator", tuple[str, ...], tuple[str, ...], str, "onnx.NodeProto"]
+"""Operator, inputs, outputs, key, node."""
 
-    protos: list[onnx.NodeProto] = field(default_factory=list)
-    operators: list[_Operator] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-    keys: list[str] = field(default_factory=list)
-    inputs: list[tuple[str, ...]] = field(default_factory=list)
-    outputs: list[tuple[str, ...]] = field(default_factory=list)
+
+@dataclass(slots=True)
+class _Scope:
+    """A scope while it is built: its nodes in file order, and what those with bodies have besides."""
+
+    where: str
+    main: bool
+    rows: list[_Row] = field(default_factory=list)
     bodies: dict[int, dict[str, Graph]] = field(default_factory=dict)
     captures: dict[int, tuple[str, ...]] = field(default_factory=dict)
+
+
+class _Draft:
+    """A node that can still be written to. It has the slots of :class:`Node`, and becomes one by changing its class.
+
+    A frozen dataclass sets its fields one by one through ``object.__setattr__``: 2 µs a node, this way 0.5 µs.
+    """
+
+    __slots__ = Node.__slots__
+
+    def __init__(
+        self,
+        index: int,
+        op_type: str,
+        domain: str,
+        since: int,
+        name: str,
+        key: str,
+        inputs: tuple[str, ...],
+        outputs: tuple[str, ...],
+        proto: onnx.NodeProto,
+        captures: tuple[str, ...],
+        bodies: Mapping[str, Graph],
+    ) -> None:
+        self.index = index
+        self.op_type = op_type
+        self.domain = domain
+        self.since = since
+        self.name = name
+        self.key = key
+        self.inputs = inputs
+        self.outputs = outputs
+        self.proto = proto
+        self.captures = captures
+        self.bodies = bodies
+
+
+def _finished(draft: Any) -> Node:
+    draft.__class__ = Node
+    node: Node = draft
+    return node
 
 
 class Builder:
@@ -67,90 +108,88 @@ class Builder:
         self.opsets = opsets
         self.tensors = tensors
         self.notes: list[str] = []
-        self._operators: dict[tuple[str, str], _Operator] = {}
+        self._operators: dict[str, _Operator] = {}  # by type alone where the domain is the standard one
+        self._others: dict[tuple[str, str], _Operator] = {}
 
     def main(self, proto: onnx.GraphProto) -> Graph:
-        """Return the main scope, without types.
+        """Return the main scope, without types. Where the nodes of a scope are out of order, they are sorted in place.
 
         Raises
         ------
         ModelError
             Where a value has two producers or none, nodes form a cycle, or a node does not fit its operator.
         """
-        graph, free = self._graph(proto, "the graph", main=True)
+        graph, free = self._graph(proto, _Scope("the graph", main=True))
         for name, reader in free.items():
             raise ModelError(_undefined(name, reader, proto))
         return graph
 
-    def _graph(self, proto: onnx.GraphProto, where: str, *, main: bool) -> tuple[Graph, dict[str, str]]:
+    def _graph(self, proto: onnx.GraphProto, scope: _Scope) -> tuple[Graph, dict[str, str]]:
         """Return a scope and the outer values that it reads, each with who reads it."""
-        check_types(proto.input, "input" if main else f"input of {where}", needed=main)
+        where = scope.where
+        check_types(proto.input, "input" if scope.main else f"input of {where}", needed=scope.main)
         check_types(proto.output, "output")
-        if not main and self.tensors is not None:
+        if not scope.main and self.tensors is not None:
             self.tensors.graph(proto, apart=False)
         initializers = {t.name: t for t in proto.initializer}
         declared = [v.name for v in proto.input]
+        outputs = [v.name for v in proto.output]
         _refuse_twice(declared, "graph inputs", where)
         _refuse_twice([t.name for t in proto.initializer], "initializers", where)
-        nodes = self._nodes(proto, where, main)
-        given = {*declared, *initializers}
-        producer = _producers(nodes, given, where)
-        reads = nodes.inputs
-        if nodes.captures:
-            reads = [names + nodes.captures.get(i, ()) for i, names in enumerate(reads)]
-        free = _free(reads, nodes, producer, given)
-        outputs = [v.name for v in proto.output]
-        for name in outputs:
-            if name not in producer and name not in given:
-                free.setdefault(name, f"the outputs of {where}")
+        self._read(proto, scope)
+        makers = dict.fromkeys((*declared, *initializers, ""), GIVEN)
+        _add_producers(makers, scope)
+        reads = [row[1] for row in scope.rows]
+        for position, captured in scope.captures.items():
+            reads[position] += captured
+        free = _free(makers, reads, outputs, scope)
         try:
-            order = canonical_order(reads, producer, nodes.keys)
+            order, was_sorted = canonical_order(reads, makers, [row[3] for row in scope.rows])
         except CycleError as error:
-            names = " → ".join(repr(nodes.names[i] or nodes.keys[i]) for i in error.cycle)
+            names = " → ".join(repr(_name(scope.rows[i][4])) for i in error.cycle)
             raise ModelError(f"nodes of {where} form a cycle, each waiting for the one before: {names}") from None
-        return self._finish(proto, nodes, order, outputs, declared, initializers), free
+        if not was_sorted:
+            _sort(proto, scope, order)
+            order = list(range(len(order)))
+        return self._finish(proto, scope, order, outputs, declared, initializers), free
 
-    def _nodes(self, proto: onnx.GraphProto, where: str, main: bool) -> _Nodes:
-        """Read, and check one by one, the nodes of a scope."""
-        found = _Nodes()
-        operators = self._operators
+    def _read(self, proto: onnx.GraphProto, scope: _Scope) -> None:
+        """Read, and check one by one, the nodes of a scope. This loop sees every node: it is written out for speed."""
+        rows = scope.rows
+        find = self._operators.get
         for node in proto.node:
-            op_type, domain = node.op_type, node.domain
-            operator = operators.get((op_type, domain))
+            domain = node.domain
+            operator = find(node.op_type) if not domain else self._others.get((node.op_type, domain))
             if operator is None:
-                operator = operators[op_type, domain] = self._operator(node)
+                operator = self._operator(node)
             inputs, outputs, attributes = tuple(node.input[:]), tuple(node.output[:]), node.attribute
             key = outputs[0] if outputs else ""
             if not key:
                 key = next(filter(None, outputs), "")
                 if not key:
-                    self.notes.append(f"{_label(node)} in {where} has no outputs and is left out")
+                    self.notes.append(f"{_label(node)} in {scope.where} has no outputs and is left out")
                     continue
-            self._check(operator, node, inputs, outputs, bool(attributes))
-            if attributes:
-                if self.tensors is not None:
-                    self.tensors.node(node, _label(node), apart=main)
-                if operator.has_bodies:
-                    self._bodies(node, len(found.keys), found)
-            found.protos.append(node)
-            found.operators.append(operator)
-            found.names.append(node.name)
-            found.keys.append(key)
-            found.inputs.append(inputs)
-            found.outputs.append(outputs)
-        return found
+            if attributes or "" in inputs:
+                self._check(operator, node, scope)
+            else:
+                counts = len(inputs), len(outputs)
+                if counts not in operator.plain:
+                    if operator.form is not None:
+                        check_form(operator.form, node, _label(node))
+                    operator.plain.add(counts)
+            rows.append((operator, inputs, outputs, key, node))
 
-    def _check(
-        self, operator: _Operator, node: onnx.NodeProto, inputs: tuple[str, ...], outputs: tuple[str, ...], more: bool
-    ) -> None:
-        form = operator.form
-        sign: tuple[object, ...] = (len(inputs), len(outputs), "" in inputs)
-        if more or sign[2]:
-            sign = signature(node)
+    def _check(self, operator: _Operator, node: onnx.NodeProto, scope: _Scope) -> None:
+        """Check a node with attributes or left-out inputs, take in its tensors, and build its bodies."""
+        sign = signature(node)
         if sign not in operator.checked:
-            if form is not None:
-                check_form(form, node, _label(node))
+            if operator.form is not None:
+                check_form(operator.form, node, _label(node))
             operator.checked.add(sign)
+        if self.tensors is not None:
+            self.tensors.node(node, _label(node), apart=scope.main)
+        if operator.has_bodies:
+            self._bodies(node, scope)
 
     def _operator(self, node: onnx.NodeProto) -> _Operator:
         """Look an operator up; refuse it where its domain is not imported."""
@@ -163,90 +202,98 @@ class Builder:
             )
         form = form_of(node.op_type, domain, version)
         bodies = form is None or any(a.kind.startswith("GRAPH") for a in form.attributes.values())
-        return _Operator(node.op_type, domain, form, bodies)
+        made = _Operator(node.op_type, domain, form, form.since if form is not None else 0, bodies)
+        if node.domain:
+            self._others[node.op_type, node.domain] = made
+        else:
+            self._operators[node.op_type] = made
+        return made
 
-    def _bodies(self, node: onnx.NodeProto, position: int, found: _Nodes) -> None:
+    def _bodies(self, node: onnx.NodeProto, scope: _Scope) -> None:
         bodies: dict[str, Graph] = {}
         captures: set[str] = set()
         for attribute in node.attribute:
             several = [(attribute.name, attribute.g)] if attribute.HasField("g") else []
             several += [(f"{attribute.name}[{i}]", g) for i, g in enumerate(attribute.graphs)]
             for name, graph in several:
-                bodies[name], free = self._graph(graph, f"{name} of {_label(node)}", main=False)
+                bodies[name], free = self._graph(graph, _Scope(f"{name} of {_label(node)}", main=False))
                 captures.update(free)
         if bodies:
-            found.bodies[position] = bodies
-            found.captures[position] = tuple(sorted(captures))
+            position = len(scope.rows)
+            scope.bodies[position] = bodies
+            scope.captures[position] = tuple(sorted(captures))
 
     def _finish(
         self,
         proto: onnx.GraphProto,
-        nodes: _Nodes,
+        scope: _Scope,
         order: Sequence[int],
         outputs: Sequence[str],
         declared: Sequence[str],
         initializers: Mapping[str, onnx.TensorProto],
     ) -> Graph:
-        made: list[Node] = []
+        nodes: list[Node] = []
+        forms: list[Form | None] = []
+        rows, bodies, captures = scope.rows, scope.bodies, scope.captures
+        none: tuple[tuple[str, ...], Mapping[str, Graph]] = ((), NO_BODIES)
         for index, i in enumerate(order):
-            operator = nodes.operators[i]
-            made.append(
-                Node(
-                    index,
-                    operator.op_type,
-                    operator.domain,
-                    operator.form.since if operator.form is not None else 0,
-                    nodes.names[i],
-                    nodes.keys[i],
-                    nodes.inputs[i],
-                    nodes.outputs[i],
-                    nodes.protos[i],
-                    nodes.captures.get(i, ()),
-                    nodes.bodies.get(i, NO_BODIES),
-                )
-            )
-        operators = [nodes.operators[i] for i in order]
+            operator, inputs, made, key, node = rows[i]
+            forms.append(operator.form)
+            op_type, domain, since = operator.op_type, operator.domain, operator.since
+            more = (captures[i], bodies[i]) if i in bodies else none
+            nodes.append(_finished(_Draft(index, op_type, domain, since, node.name, key, inputs, made, node, *more)))
+        producer = {name: node.index for node in nodes for name in node.outputs if name}
+        consumers = consumers_of(nodes)
         return Graph(
             name=proto.name,
-            nodes=tuple(made),
+            nodes=tuple(nodes),
             inputs=tuple(n for n in declared if n not in initializers),
             outputs=tuple(outputs),
             overridable=tuple(n for n in declared if n in initializers),
             initializers=initializers,
             types={},
-            producer={name: node.index for node in made for name in node.outputs if name},
-            consumers=_consumers(made),
-            constant=_constant(made, operators, initializers),
-            dead=_dead(made, outputs),
+            producer=producer,
+            consumers=consumers,
+            constant=constant_nodes(nodes, forms, initializers),
+            dead=dead_nodes(nodes, outputs, producer, consumers),
         )
 
 
-def _producers(nodes: _Nodes, given: set[str], where: str) -> dict[str, int]:
-    """Return value → position of its node; refuse values with two producers."""
-    producer: dict[str, int] = {}
-    for position, outputs in enumerate(nodes.outputs):
-        for name in outputs:
-            if name:
-                if name in producer or name in given:
-                    other = producer.get(name)
-                    first = "an input or initializer" if other is None else _label(nodes.protos[other])
-                    raise ModelError(
-                        f"value {name!r} of {where} has two producers: {first} and {_label(nodes.protos[position])}"
-                    )
-                producer[name] = position
-    return producer
+def _add_producers(makers: dict[str, int], scope: _Scope) -> None:
+    """Add value → position of its node; refuse values with two producers."""
+    for position, row in enumerate(scope.rows):
+        for name in row[2]:
+            if makers.setdefault(name, position) != position and name:
+                other = makers[name]
+                first = "an input or initializer" if other == GIVEN else _label(scope.rows[other][4])
+                raise ModelError(f"value {name!r} of {scope.where} has two producers: {first} and {_label(row[4])}")
 
 
 def _free(
-    reads: Sequence[Sequence[str]], nodes: _Nodes, producer: Mapping[str, int], given: set[str]
+    makers: dict[str, int], reads: Sequence[Sequence[str]], outputs: Iterable[str], scope: _Scope
 ) -> dict[str, str]:
-    """Return the values that the scope reads and does not have → who reads them first."""
+    """Return the values that the scope uses and does not have → who reads them first; note them as given."""
     free: dict[str, str] = {}
     for position, names in enumerate(reads):
         for name in names:
-            if name and name not in producer and name not in given:
-                free.setdefault(name, _label(nodes.protos[position]))
+            if name not in makers:
+                free[name] = _label(scope.rows[position][4])
+                makers[name] = GIVEN
+    for name in outputs:
+        if name not in makers:
+            free[name] = f"the outputs of {scope.where}"
+            makers[name] = GIVEN
     return free
+
+
+def _sort(proto: onnx.GraphProto, scope: _Scope, order: Sequence[int]) -> None:
+    """Bring the nodes of a scope into an order, in the file's graph too: engines and onnx's inference want them so."""
+    rank = {scope.rows[i][3]: index for index, i in enumerate(order)}
+    proto.node.sort(key=lambda node: rank.get(next(filter(None, node.output), ""), -1))
+    index_of = {i: index for index, i in enumerate(order)}
+    scope.rows = [scope.rows[i] for i in order]
+    scope.bodies = {index_of[i]: found for i, found in scope.bodies.items()}
+    scope.captures = {index_of[i]: found for i, found in scope.captures.items()}
 
 
 def _undefined(name: str, reader: str, proto: onnx.GraphProto) -> str:
@@ -267,61 +314,11 @@ def _refuse_twice(names: Iterable[str], what: str, where: str) -> None:
         seen.add(name)
 
 
-def _consumers(nodes: Sequence[Node]) -> dict[str, tuple[int, ...]]:
-    readers: dict[str, list[int]] = {}
-    for node in nodes:
-        for name in node.inputs + node.captures if node.captures else node.inputs:
-            if name:
-                found = readers.setdefault(name, [])
-                if not found or found[-1] != node.index:
-                    found.append(node.index)
-    return {name: tuple(found) for name, found in readers.items()}
-
-
-def _constant(nodes: Sequence[Node], operators: Sequence[_Operator], initializers: Iterable[str]) -> frozenset[int]:
-    """Return the nodes that depend on constants only, and always give the same tensors."""
-    constant: set[str] = {"", *initializers}
-    found: set[int] = set()
-    for node, operator in zip(nodes, operators, strict=True):
-        for name in node.inputs:
-            if name not in constant:
-                break
-        else:
-            if constant.issuperset(node.captures) and _repeats(node, operator.form):
-                constant.update(node.outputs)
-                found.add(node.index)
-    return frozenset(found)
-
-
-def _repeats(node: Node, form: Form | None) -> bool:
-    """Whether a node always gives the same tensors for the same inputs; operators that nobody describes may not."""
-    if form is None or form.random or node.op_type in _NO_TENSOR:
-        return False
-    if node.op_type == "Dropout" and len(node.inputs) > 2:  # training_mode: drops at random
-        return False
-    return all(
-        _repeats(inner, form_of(inner.op_type, inner.domain, inner.since) if inner.since else None)
-        for body in node.bodies.values()
-        for inner in body.nodes
-    )
-
-
-def _dead(nodes: Sequence[Node], outputs: Iterable[str]) -> frozenset[int]:
-    """Return the nodes that no output depends on."""
-    needed = set(outputs)
-    found: set[int] = set()
-    for node in reversed(nodes):
-        for name in node.outputs:
-            if name and name in needed:
-                needed.update(node.inputs)
-                needed.update(node.captures)
-                break
-        else:
-            found.add(node.index)
-    return frozenset(found)
+def _name(node: onnx.NodeProto) -> str:
+    """Return the name of a node, or its first output where it has none."""
+    return node.name or next(filter(None, node.output), "")
 
 
 def _label(node: onnx.NodeProto) -> str:
-    """Return how messages call a node: operator and name, or its first output where it has no name."""
-    name = node.name or next(filter(None, node.output), "")
-    return f"node {name!r} ({node.op_type})"
+    """Return how messages call a node."""
+    return f"node {_name(node)!r} ({node.op_type})"

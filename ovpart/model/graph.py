@@ -100,7 +100,7 @@ class Graph:
     overridable : tuple of str
         Graph inputs with a default value (ONNX IR spec, "Initializers"); also keys of `initializers`, and constants
         like any other here: this is the form for calls that do not override them. The form for those that do has them
-        in `inputs` (:func:`ovpart.model.read.general_form`).
+        in `inputs` (:func:`ovpart.model.variants.general_form`).
     initializers : mapping of str to onnx.TensorProto
         Constant values, tensors of ``Constant`` nodes excluded. Large ones are typed stubs without data: the data is
         had from ``model.weights``.
@@ -167,7 +167,7 @@ class Model:
     notes : tuple of str
         What the reader mended or ignored ("value_info of 'x' says [1,3], inference says [2,3]").
     learnt : mapping of str to ValueType
-        Types of main-scope values that were seen at run time (:func:`ovpart.model.read.with_types`).
+        Types of main-scope values that were seen at run time (:func:`ovpart.model.variants.with_types`).
     """
 
     name: str

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+GIVEN = -1
+"""Position of what no node of the scope makes: inputs, initializers, values of outer scopes."""
+
 
 class CycleError(ValueError):
     """Some nodes wait for each other.
@@ -19,8 +22,10 @@ class CycleError(ValueError):
         self.cycle = cycle
 
 
-def canonical_order(reads: Sequence[Sequence[str]], producer: Mapping[str, int], keys: Sequence[str]) -> list[int]:
-    """Return the positions of nodes sorted by depth, then by key.
+def canonical_order(
+    reads: Sequence[Sequence[str]], makers: Mapping[str, int], keys: Sequence[str]
+) -> tuple[list[int], bool]:
+    """Return the positions of nodes sorted by depth, then by key, and whether the file had them in a right order.
 
     The depth of a node is the longest way to it from values that no node makes, so that the order is topological, and
     it depends on nothing but the graph and the keys.
@@ -28,9 +33,9 @@ def canonical_order(reads: Sequence[Sequence[str]], producer: Mapping[str, int],
     Parameters
     ----------
     reads : sequence of sequences of str
-        For each node the values it reads; those that no node makes count as given.
-    producer : mapping of str to int
-        Value → position of the node that makes it.
+        For each node the values it reads.
+    makers : mapping of str to int
+        Value → position of the node that makes it, :data:`GIVEN` for what none makes; has every value that is read.
     keys : sequence of str
         One a node, all different: the names of first outputs.
 
@@ -39,23 +44,23 @@ def canonical_order(reads: Sequence[Sequence[str]], producer: Mapping[str, int],
     CycleError
         Where no order exists.
     """
-    depth = _depth_in_file_order(reads, producer)
+    depth = _depth_in_file_order(reads, makers)
+    sorted_file = depth is not None
     if depth is None:
-        depth = _depth_in_any_order(reads, producer)
+        depth = _depth_in_any_order(reads, makers)
     order = sorted(range(len(reads)), key=keys.__getitem__)
     order.sort(key=depth.__getitem__)  # stable: by key where the depth is the same
-    return order
+    return order, sorted_file
 
 
-def _depth_in_file_order(reads: Sequence[Sequence[str]], producer: Mapping[str, int]) -> list[int] | None:
+def _depth_in_file_order(reads: Sequence[Sequence[str]], makers: Mapping[str, int]) -> list[int] | None:
     """Return the depths in one pass, ``None`` where a node stands before one that it reads from."""
     depth: list[int] = []
-    find = producer.get
     for position, names in enumerate(reads):
         deepest = 0
         for name in names:
-            source = find(name)
-            if source is not None:
+            source = makers[name]
+            if source >= 0:
                 if source >= position:
                     return None
                 if depth[source] >= deepest:
@@ -64,9 +69,9 @@ def _depth_in_file_order(reads: Sequence[Sequence[str]], producer: Mapping[str, 
     return depth
 
 
-def _depth_in_any_order(reads: Sequence[Sequence[str]], producer: Mapping[str, int]) -> list[int]:
+def _depth_in_any_order(reads: Sequence[Sequence[str]], makers: Mapping[str, int]) -> list[int]:
     """Kahn's algorithm; the depth is the round in which a node becomes ready."""
-    sources = [{producer[n] for n in names if n in producer} for names in reads]
+    sources = [{makers[n] for n in names} - {GIVEN} for names in reads]
     waiting = [len(s) for s in sources]
     readers: list[list[int]] = [[] for _ in reads]
     for position, found in enumerate(sources):

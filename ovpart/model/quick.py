@@ -58,25 +58,25 @@ def quick_types(
     types: dict[str, int] = {name: number(known) for name, known in given.items()}
     types[""] = number(UNKNOWN)
     answers: dict[tuple[object, ...], tuple[int, ...]] = {}
+    find = types.__getitem__
     for node in graph.nodes:
-        attributes = node.proto.attribute
+        attributes, outputs = node.proto.attribute, node.outputs
         sign: object = b"".join([a.SerializeToString() for a in attributes]) if attributes else None
-        outputs = node.outputs
-        kind = (node.op_type, node.domain, sign, len(outputs), *[types[name] for name in node.inputs])
+        kind = (node.op_type, node.domain, sign, len(outputs), *map(find, node.inputs))
         found = answers.get(kind)
         if found is None:
             if len(answers) >= _MAX_KINDS:
                 return None
-            inputs = {name: asked.types[types[name]] for name in node.inputs if name}
-            answer = asked.infer(node, inputs)
+            answer = asked.infer(node, {name: asked.types[types[name]] for name in node.inputs if name})
             if answer is None:
                 return None
-            found = answers[kind] = tuple(number(t) for t in answer)
+            found = answers[kind] = tuple([number(t) for t in answer])
+        # Where nobody has a rule, the file is believed.
+        if len(outputs) == 1:
+            types[outputs[0]] = found[0] or number(declared.get(outputs[0], UNKNOWN))
+            continue
         for name, known in zip(outputs, found, strict=True):
-            if not known:  # nobody has a rule: the file is believed
-                said = declared.get(name)
-                known = 0 if said is None else number(said)
-            types[name] = known
+            types[name] = known or number(declared.get(name, UNKNOWN))
     del types[""]
     table = asked.types
     return {name: table[known] for name, known in types.items() if known}

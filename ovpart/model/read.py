@@ -5,9 +5,8 @@ from __future__ import annotations
 import gc
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ovpart.errors import ModelError
@@ -19,7 +18,6 @@ from ovpart.model.graph import Graph, Model, Node
 from ovpart.model.infer import infer
 from ovpart.model.source import Source, open_source
 from ovpart.model.tensors import Tensors
-from ovpart.model.types import ValueType
 from ovpart.model.weights import Entry, Stored, Weights, inline, inline_sparse
 from ovpart.model.wire import stub_index
 
@@ -51,54 +49,6 @@ def read_model(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Model
             return _model(source)
         except UnicodeDecodeError as error:
             raise ModelError(f"{source.what} has a name that is no UTF-8: {error.object[:60]!r}") from None
-
-
-def general_form(model: Model) -> Model:
-    """Return the form of a model for calls that override initializers: these are inputs, and nothing is known of them.
-
-    Parameters
-    ----------
-    model : Model
-        As read.
-
-    Returns
-    -------
-    Model
-        The same object where no initializer can be overridden.
-    """
-    import onnx
-
-    names = set(model.graph.overridable)
-    if not names:
-        return model
-    with _collector_off():
-        proto = onnx.ModelProto()
-        proto.CopyFrom(model.proto)
-        kept = [t for t in proto.graph.initializer if t.name not in names]
-        del proto.graph.initializer[:]
-        proto.graph.initializer.extend(kept)
-        builder = Builder(model.opsets)
-        graph = builder.main(proto.graph)
-        inferred = infer(proto, graph, model.opsets)
-        entries = {n: e for n, e in model.weights.entries.items() if n in graph.initializers or _is_given(graph, n)}
-        return replace(model, proto=proto, graph=inferred.graph, weights=Weights(entries), learnt={})
-
-
-def with_types(model: Model, types: Mapping[str, ValueType]) -> Model:
-    """Return the model with types learnt at run time, and with what follows from them.
-
-    Parameters
-    ----------
-    model : Model
-        As read.
-    types : mapping of str to ValueType
-        Types of main-scope values as they were seen; they hold whatever inference says. Dims that may differ from run
-        to run should be left open.
-    """
-    learnt = {**model.learnt, **types}
-    with _collector_off():
-        inferred = infer(model.proto, model.graph, model.opsets, learnt)
-    return replace(model, graph=inferred.graph, learnt=learnt)
 
 
 def unknown_operators(model: Model) -> tuple[Node, ...]:
@@ -235,4 +185,9 @@ def _collector_off() -> Iterator[None]:
         yield
     finally:
         if was_on:
+            # Freezing and thawing moves all objects to the oldest generation at no cost; else the first collection
+            # would walk them at once. Objects that somebody else has frozen stay frozen.
+            if not gc.get_freeze_count():
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()

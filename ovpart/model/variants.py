@@ -9,6 +9,7 @@ from ovpart.model.build import Builder
 from ovpart.model.graph import Model
 from ovpart.model.infer import infer
 from ovpart.model.types import ValueType
+from ovpart.model.weights import Weights
 
 
 def general_form(model: Model) -> Model:
@@ -23,7 +24,7 @@ def general_form(model: Model) -> Model:
     Returns
     -------
     Model
-        `model` itself where nothing can be overridden.
+        `model` itself where nothing can be overridden. Types learnt at run time hold for the other form only.
     """
     import onnx
 
@@ -36,7 +37,10 @@ def general_form(model: Model) -> Model:
     del proto.graph.initializer[:]
     proto.graph.initializer.extend(kept)
     graph = Builder(model.opsets).main(proto.graph)
-    return replace(model, proto=proto, graph=infer(proto, graph, model.opsets).graph)
+    # What was computed from the default values does not hold for others.
+    entries = {name: entry for name, entry in model.weights.entries.items() if graph.is_constant(name)}
+    typed = infer(proto, graph, model.opsets).graph
+    return replace(model, proto=proto, graph=typed, weights=Weights(entries), learnt={})
 
 
 def with_types(model: Model, types: Mapping[str, ValueType]) -> Model:
@@ -47,6 +51,8 @@ def with_types(model: Model, types: Mapping[str, ValueType]) -> Model:
     model : Model
         The model.
     types : mapping of str to ValueType
-        Types of main-scope values, as a run has shown them.
+        Types of main-scope values, as a run has shown them: they hold whatever inference says. Dims that may differ
+        from run to run should be left open. Types learnt earlier stay.
     """
-    return replace(model, graph=infer(model.proto, model.graph, model.opsets, types).graph)
+    learnt = {**model.learnt, **types}
+    return replace(model, graph=infer(model.proto, model.graph, model.opsets, learnt).graph, learnt=learnt)
