@@ -109,7 +109,12 @@ class Request(Protocol):
 
 @runtime_checkable
 class Executable(Protocol):
-    """A compiled cluster or model."""
+    """A compiled cluster or model.
+
+    An executable may offer more, which the runtime uses where it is there: ``static_shape(index)`` gives the shape that
+    an output has in every run (``None`` where it may change), and then its requests have ``bind_output(index, array)``:
+    that output is written into `array` in every run from then on, and need not be taken.
+    """
 
     inputs: Sequence[Port]
     outputs: Sequence[Port]
@@ -123,7 +128,12 @@ class Executable(Protocol):
 
 @runtime_checkable
 class Backend(Protocol):
-    """An engine."""
+    """An engine.
+
+    ``config`` of the compile methods holds keys of ovpart's own, in small letters (``num_threads``), and properties of
+    the engine as the engine calls them; a key that a backend does not know is an OptionError.
+    An engine's package is imported when a method needs it, not with the backend's module.
+    """
 
     name: str
 

@@ -80,11 +80,17 @@ class OpenVINOExecutable:
         return OpenVINORequest(self)
 
     def export(self) -> bytes | None:
-        """Return the compiled blob: weights included, for the same build of openvino and the same device only."""
+        """Return the compiled blob: weights included, for the same build of openvino and the same device only.
+
+        ``None`` where the device cannot export: some say so by an error only.
+        """
         import io
 
         stream = io.BytesIO()
-        self.compiled.export_model(stream)
+        try:
+            self.compiled.export_model(stream)
+        except RuntimeError:
+            return None
         return stream.getvalue()
 
     def failed(self, error: Exception) -> RunError:
