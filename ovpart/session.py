@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ovpart.backend.base import Array, Port
+from ovpart.backend.base import Array
 from ovpart.backend.cut import port
 from ovpart.backend.fold import fold_constants
 from ovpart.capability.table import load_table
 from ovpart.errors import OptionError, PlanError
+from ovpart.model.graph import Model
 from ovpart.model.read import read_model
+from ovpart.model.typeproto import read_type
 from ovpart.model.variants import general_form
 from ovpart.options import resolve
 from ovpart.partition.plan import Plan
@@ -110,9 +112,8 @@ class Session:
         self._lock = threading.Lock()
         self._other_forms: dict[str, Form] = {}
         graph = self._model.graph
-        self._inputs = tuple(port(name, graph.type_of(name)) for name in graph.inputs)
-        self._outputs = tuple(port(name, graph.type_of(name)) for name in graph.outputs)
-        self._check = FeedCheck(self._inputs, [port(name, graph.type_of(name)) for name in graph.overridable])
+        inputs = [port(name, graph.type_of(name)) for name in graph.inputs]
+        self._check = FeedCheck(inputs, [port(name, graph.type_of(name)) for name in graph.overridable])
         _log.info("%s", self.report.line())
 
     def run(
@@ -149,15 +150,15 @@ class Session:
 
     def __call__(self, input_feed: Mapping[str, Array]) -> dict[str, Array]:
         """Compute all outputs and return them by name; raises as :meth:`run`."""
-        return dict(zip((p.name for p in self._outputs), self.run(None, input_feed), strict=True))
+        return dict(zip(self._model.graph.outputs, self.run(None, input_feed), strict=True))
 
     def get_inputs(self) -> list[NodeArg]:
         """Return the inputs that every run needs, as onnxruntime describes them."""
-        return [_node_arg(p) for p in self._inputs]
+        return [_node_arg(self._model, name) for name in self._model.graph.inputs]
 
     def get_outputs(self) -> list[NodeArg]:
         """Return the outputs, as onnxruntime describes them."""
-        return [_node_arg(p) for p in self._outputs]
+        return [_node_arg(self._model, name) for name in self._model.graph.outputs]
 
     @property
     def plan(self) -> Plan:
@@ -233,5 +234,10 @@ class Session:
             return form
 
 
-def _node_arg(described: Port) -> NodeArg:
-    return NodeArg(described.name, onnx_type(described), list(described.shape or ()))
+def _node_arg(model: Model, name: str) -> NodeArg:
+    """Describe an input or output as the file declares it, as onnxruntime does; what the file leaves out is inferred."""
+    declared = {value.name: value.type for value in (*model.proto.graph.input, *model.proto.graph.output)}
+    kind = read_type(declared[name]) if name in declared else model.graph.type_of(name)
+    if kind.shape is None:
+        kind = model.graph.type_of(name)
+    return NodeArg(name, onnx_type(port(name, kind)), list(kind.shape or ()))

@@ -202,3 +202,20 @@ def test_a_closed_session_says_so():
         session.run(None, {"x": X})
     with pytest.raises(ovpart.RunError, match="closed"):
         session.run(None, {"x": X})
+
+
+def test_a_dimension_that_the_model_fixes_is_declared_as_in_the_file_and_checked():
+    """The initial state of the GRU has a batch of one, so that no other batch can be run."""
+    weights = {"w": (1, 9, 2), "r": (1, 9, 3), "h": (1, 1, 3)}
+    proto = model(
+        [h.make_node("GRU", ["x", "w", "r", "", "", "h"], ["y", ""], hidden_size=3)],
+        [value("x", [4, "batch", 2])],
+        [value("y", None)],
+        [nh.from_array(np.full(shape, 0.5, np.float32), name) for name, shape in weights.items()],
+    )
+    session = ovpart.Session(proto, min_gain=0)
+    assert session.get_inputs()[0].shape == [4, "batch", 2]
+    feed = {"x": np.ones((4, 1, 2), np.float32)}
+    np.testing.assert_allclose(session.run(None, feed)[0], reference(proto, feed)[0], 1e-5)
+    with pytest.raises(InputError, match="Expected: 1"):
+        session.run(None, {"x": np.ones((4, 3, 2), np.float32)})

@@ -20,6 +20,7 @@ from ovpart.model.loops import carried_types
 from ovpart.model.quick import quick_types
 from ovpart.model.rule_tables import apply_rule, has_rule
 from ovpart.model.rules import is_open, refined
+from ovpart.model.symbols import bind_symbols, bound_symbols
 from ovpart.model.typeproto import read_type, write_type
 from ovpart.model.types import UNKNOWN, ValueType, dtype_name
 from ovpart.model.working import body_graphs, needs_values, working_copy
@@ -96,6 +97,8 @@ def infer(
     for name, known in (learnt or {}).items():
         _declare(work.graph, name, known)
     _settle(state)
+    if bind_symbols(work.graph, bound_symbols(state.graph)):
+        _settle(state, first=False)
     static = all(state.graph.type_of(name).is_static for name in state.graph.inputs)
     if _believe(state.graph, work.graph, declared, static):
         _settle(state, first=False)
