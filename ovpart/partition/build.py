@@ -14,7 +14,7 @@ from ovpart.partition.cluster import Line, partition
 from ovpart.partition.costs import CostTable, node_gains
 from ovpart.partition.flops import value_bytes
 from ovpart.partition.identity import cluster_id
-from ovpart.partition.parts import PART_LIMIT, split
+from ovpart.partition.parts import PART_LIMIT, endless, split
 from ovpart.partition.plan import CONSTANT, DEAD, Cluster, Label, Plan
 from ovpart.partition.slack import Value
 from ovpart.partition.worth import recolour
@@ -93,6 +93,7 @@ def make_plan(
     """
     table = costs or CostTable()
     draft = _draft(model.graph, verdicts, labels, fallback, table.unknown_dim)
+    _hold_back_endless(draft, part_limit)
     atoms = _settled_atoms(draft)
     line = _line(draft, atoms, join == "connected", min_gain, table)
     clusters, places = _clusters(draft, line, part_limit)
@@ -166,6 +167,18 @@ def _settled_atoms(draft: _Draft) -> list[tuple[int, ...]]:
     if moved or len(agreeing) < len(units):
         units = find_atoms(draft.graph, draft.labels)
     return [unit.nodes for unit in units]
+
+
+def _hold_back_endless(draft: _Draft, part_limit: int) -> None:
+    """Give nodes to the fallback whose bodies would compile without end."""
+    for node in draft.graph.nodes:
+        label = draft.labels[node.index] if node.bodies else None
+        if label is None or not draft.kinds[label].delegated or draft.verdicts[node.index].rule in USER_RULES:
+            continue
+        why = endless(node, part_limit)
+        if why:
+            draft.labels[node.index] = draft.fallback
+            draft.overruled[node.index] = why
 
 
 def _hold_back(draft: _Draft, unit: Atom) -> bool:

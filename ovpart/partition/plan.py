@@ -105,8 +105,8 @@ class Plan:
     min_gain : float
         As asked for, µs per run; 0: no component was judged.
     overruled : mapping of int to str
-        Node index → why a node that may be delegated is not: its component does not pay, or its quantised unit has a
-        member that is not delegated.
+        Node index → why a node that may be delegated is not: its component does not pay, its quantised unit has a
+        member that is not delegated, or its bodies would take too long to compile.
     """
 
     graph: Graph

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ovpart.model.read import read_model
 from ovpart.partition.boundary import boundary
-from ovpart.partition.parts import ELEMENTWISE
+from ovpart.partition.parts import ELEMENTWISE, NESTING_LIMIT
 from tests.partition.drawings import plan_for
 
 
@@ -69,3 +69,39 @@ def test_islands_have_no_parts_and_parts_count_as_no_clusters():
     plan = plan_for(model, {}, part_limit=2)
     assert len(plan.clusters) == plan.lower_bound == 1
     assert len(plan.clusters[0].parts) == 5
+
+
+def nested(depth, length=1):
+    """Return `depth` Ifs around each other, with a chain of Tanh in the innermost branch."""
+
+    def body(level):
+        made = f"o{level}"
+        if level == 0:
+            chain = [oh.make_node("Tanh", ["x" if i == 0 else f"i{i - 1}"], [f"i{i}"]) for i in range(length - 1)]
+            nodes = [*chain, oh.make_node("Tanh", [f"i{length - 2}" if length > 1 else "x"], [made])]
+        else:
+            nodes = [oh.make_node("If", ["c"], [made], then_branch=body(level - 1), else_branch=plain(level))]
+        return oh.make_graph(nodes, f"t{level}", [], [oh.make_tensor_value_info(made, 1, [4])])
+
+    def plain(level):
+        node = oh.make_node("Neg", ["x"], [f"e{level}"])
+        return oh.make_graph([node], f"e{level}", [], [oh.make_tensor_value_info(f"e{level}", 1, [4])])
+
+    choice = oh.make_node("If", ["c"], ["y"], then_branch=body(depth - 1), else_branch=plain(depth))
+    inputs = [oh.make_tensor_value_info("x", 1, [4]), oh.make_tensor_value_info("c", 9, [])]
+    graph = oh.make_graph([choice], "g", inputs, [oh.make_tensor_value_info("y", 1, [4])])
+    return read_model(oh.make_model(graph, opset_imports=[oh.make_opsetid("", 17)], ir_version=8))
+
+
+def test_nodes_with_bodies_nested_too_deep_stay_behind():
+    assert not plan_for(nested(NESTING_LIMIT), {}).overruled
+    plan = plan_for(nested(NESTING_LIMIT + 1), {})
+    assert plan.overruled[0].startswith(f"bodies nested {NESTING_LIMIT + 1} deep")
+    assert [cluster.is_island for cluster in plan.clusters] == [True]
+
+
+def test_nodes_with_bodies_that_no_part_would_hold_stay_behind():
+    assert not plan_for(nested(2, 17), {}, part_limit=20).overruled
+    plan = plan_for(nested(2, 21), {}, part_limit=20)
+    assert plan.overruled[0].startswith("bodies too long")
+    assert plan.coverage == 0
