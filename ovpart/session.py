@@ -235,7 +235,7 @@ class Session:
 
 
 def _node_arg(model: Model, name: str) -> NodeArg:
-    """Describe an input or output as the file declares it, as onnxruntime does; what the file leaves out is inferred."""
+    """Describe an input or output as the file declares it; a shape that the file leaves out is the inferred one."""
     declared = {value.name: value.type for value in (*model.proto.graph.input, *model.proto.graph.output)}
     kind = read_type(declared[name]) if name in declared else model.graph.type_of(name)
     if kind.shape is None:

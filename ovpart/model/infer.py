@@ -87,8 +87,8 @@ def infer(
     declared = declared_types(proto.graph)
     if not learnt and not needs_values(graph):
         types = quick_types(graph, _given(proto, graph), declared, opsets, refuse_node)
-        if types is not None:
-            done = replace(graph, types=types)
+        done = graph if types is None else replace(graph, types=types)
+        if types is not None and not bound_symbols(done):
             return Inference(done, notes=tuple(disagreements(done, declared)), checked=True)
     work = working_copy(proto, graph, opsets)
     for name, said in unruled(graph, declared).items():
@@ -138,7 +138,7 @@ def _by_onnx(state: _State) -> onnx.ModelProto:
 
     try:
         return shape_inference.infer_shapes(state.work, data_prop=state.data)
-    except (onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
+    except (shape_inference.InferenceError, onnx.checker.ValidationError, ValueError, RuntimeError) as error:
         state.notes.append(f"onnx's inference gave up: {str(error).strip()[:200]}")
         return state.work
 
