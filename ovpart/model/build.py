@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ovpart.errors import ModelError
+from ovpart.model.attributes import KINDS, kind_of
 from ovpart.model.forms import IMPLICIT_DOMAINS, Form, form_of
 from ovpart.model.graph import NO_BODIES, Graph, Node
 from ovpart.model.links import constant_nodes, consumers_of, dead_nodes
 from ovpart.model.order import GIVEN, CycleError, canonical_order
-from ovpart.model.validate import check_form, check_types, signature
+from ovpart.model.validate import check_form, check_text, check_types, signature
 
 if TYPE_CHECKING:
     import onnx
@@ -139,10 +140,12 @@ class Builder:
         self._read(proto, scope)
         makers = dict.fromkeys((*declared, *initializers, ""), GIVEN)
         _add_producers(makers, scope)
+        check_text((proto.name, *outputs), where)
         reads = [row[1] for row in scope.rows]
         for position, captured in scope.captures.items():
             reads[position] += captured
         free = _free(makers, reads, outputs, scope)
+        check_text(makers, where)
         try:
             order, was_sorted = canonical_order(reads, makers, [row[3] for row in scope.rows])
         except CycleError as error:
@@ -181,6 +184,9 @@ class Builder:
 
     def _check(self, operator: _Operator, node: onnx.NodeProto, scope: _Scope) -> None:
         """Check a node with attributes or left-out inputs, take in its tensors, and build its bodies."""
+        for attribute in node.attribute:
+            if not attribute.type:  # files of IR version 1 do not say it; onnx and engines want it said
+                attribute.type = KINDS.index(kind_of(attribute))
         sign = signature(node)
         if sign not in operator.checked:
             if operator.form is not None:
@@ -193,6 +199,7 @@ class Builder:
 
     def _operator(self, node: onnx.NodeProto) -> _Operator:
         """Look an operator up; refuse it where its domain is not imported."""
+        check_text((node.op_type, node.domain), _label(node))
         domain = "" if node.domain == "ai.onnx" else node.domain
         version = self.opsets.get(domain, IMPLICIT_DOMAINS.get(domain, 0))
         if version <= 0:
@@ -242,6 +249,7 @@ class Builder:
             op_type, domain, since = operator.op_type, operator.domain, operator.since
             more = (captures[i], bodies[i]) if i in bodies else none
             nodes.append(_finished(_Draft(index, op_type, domain, since, node.name, key, inputs, made, node, *more)))
+        check_text((node.name for node in nodes), scope.where)
         producer = {name: node.index for node in nodes for name in node.outputs if name}
         consumers = consumers_of(nodes)
         return Graph(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ovpart.errors import ModelError
+from ovpart.model.validate import check_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +53,7 @@ class Files:
             where offset or length is no number, negative, past the end, or not what the dims ask for.
         """
         entries = {e.key: e.value for e in tensor.external_data}
+        check_text((*entries, *entries.values()), f"the external data of tensor {tensor.name!r}")
         location = entries.get("location", "")
         subject = f"the external data of tensor {tensor.name!r} (location {location!r})"
         if MEMORY_TAG in location:

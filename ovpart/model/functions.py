@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from ovpart.errors import ModelError
+from ovpart.model.validate import check_text
 
 if TYPE_CHECKING:
     import onnx
@@ -34,6 +35,7 @@ def inline_functions(proto: onnx.ModelProto) -> onnx.ModelProto:
         return proto
     defined: dict[_Key, onnx.FunctionProto] = {}
     for function in proto.functions:
+        check_text((function.domain, function.name, function.overload), "a function")
         key = (_domain(function.domain), function.name, function.overload)
         if key in defined:
             raise ModelError(f"function {_name(key)} is defined twice")

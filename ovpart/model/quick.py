@@ -130,6 +130,6 @@ class _Asked:
             schema = onnx.defs.get_schema(node.op_type, node.since, node.domain)
             known = {name: write_type(t) for name, t in inputs.items()}
             made = shape_inference.infer_node_outputs(schema, node.proto, known, opset_imports=self.imports)
-        except (shape_inference.InferenceError, onnx.defs.SchemaError):
+        except (shape_inference.InferenceError, onnx.defs.SchemaError, onnx.checker.ValidationError):
             return None
         return {name: read_type(proto, made_up=True) for name, proto in made.items()}

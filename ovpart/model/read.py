@@ -18,6 +18,7 @@ from ovpart.model.graph import Graph, Model, Node
 from ovpart.model.infer import infer
 from ovpart.model.source import Source, open_source
 from ovpart.model.tensors import Tensors
+from ovpart.model.validate import check_text
 from ovpart.model.weights import Entry, Stored, Weights, inline, inline_sparse
 from ovpart.model.wire import stub_index
 
@@ -44,11 +45,7 @@ def read_model(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Model
         Where the model is broken or refers to what it must not; the message names the culprit.
     """
     with _collector_off():
-        source = open_source(model)
-        try:
-            return _model(source)
-        except UnicodeDecodeError as error:
-            raise ModelError(f"{source.what} has a name that is no UTF-8: {error.object[:60]!r}") from None
+        return _model(open_source(model))
 
 
 def unknown_operators(model: Model) -> tuple[Node, ...]:
@@ -102,6 +99,7 @@ def opset_versions(proto: onnx.ModelProto, what: str) -> dict[str, int]:
 
     opsets: dict[str, int] = {}
     for entry in proto.opset_import:
+        check_text((entry.domain,), f"opset_import of {what}")
         domain = "" if entry.domain == "ai.onnx" else entry.domain
         if opsets.setdefault(domain, entry.version) != entry.version:
             raise ModelError(

@@ -99,7 +99,7 @@ def _shape(proto: onnx.TensorShapeProto, made_up: bool) -> tuple[Dim, ...]:
         if entry.HasField("dim_value"):
             dims.append(entry.dim_value if entry.dim_value >= 0 else None)
         else:
-            name = entry.dim_param
+            name = entry.dim_param if isinstance(entry.dim_param, str) else ""  # bytes: no UTF-8
             dims.append(None if not name or (made_up and name.startswith("unk__")) else name)
     return tuple(dims)
 

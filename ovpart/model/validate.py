@@ -28,6 +28,19 @@ _FIELDS = {
 }  # fmt: skip
 
 
+def check_text(values: Iterable[object], where: str) -> None:
+    """Refuse names that are no UTF-8, which protobuf hands out as bytes.
+
+    Raises
+    ------
+    ModelError
+        Naming the bytes.
+    """
+    for value in values:
+        if not isinstance(value, str):
+            raise ModelError(f"{where} has a name that is no UTF-8: {value!r:.80}")
+
+
 def check_tensor(tensor: onnx.TensorProto, where: str, nbytes: int | None = None) -> None:
     """Refuse a tensor with a bad type, bad dims, or data that its dims do not fit.
 
@@ -108,6 +121,7 @@ def check_form(form: Form, node: onnx.NodeProto, where: str) -> None:
         if not name and not formal.optional and not formal.variadic:
             raise ModelError(f"{where} leaves out its input {formal.name!r}, which is required")
     given = set()
+    check_text((a.name for a in node.attribute), where)
     for attribute in node.attribute:
         name = attribute.name
         given.add(name)

@@ -108,7 +108,10 @@ def stub_index(tensor: onnx.TensorProto) -> int | None:
     if tensor.data_location != 1:
         return None
     entries = {e.key: e.value for e in tensor.external_data}
-    return int(entries["offset"]) if entries.get("location") == MARK else None
+    if entries.get("location") != MARK:
+        return None
+    offset = entries.get("offset", "")
+    return int(offset) if isinstance(offset, str) and offset.isdecimal() and offset.isascii() else -1
 
 
 def _fields(buffer: memoryview, position: int, end: int) -> Iterator[_Field]:
