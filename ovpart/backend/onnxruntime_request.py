@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ovpart.backend.base import Array, Cut, Port
 from ovpart.backend.words import node_in_words, shortened
 from ovpart.errors import RunError
-from ovpart.model.types import dtype_number, numpy_dtype
+from ovpart.model.types import dtype_number, numpy_dtype, packed_nbytes
 from ovpart.model.weights import SUB_BYTE
 
 if TYPE_CHECKING:
@@ -212,12 +212,14 @@ def _array(value: Any, dtype: str | None) -> Array:
     if dtype not in _BEYOND_NUMPY or dtype is None:
         return value.numpy()
     import ctypes
+    import math
 
     import numpy as np
     import onnx
     from onnx import numpy_helper
 
-    size, shape = value.tensor_size_in_bytes(), value.shape()
+    shape = value.shape()
+    size = packed_nbytes(dtype, math.prod(shape))
     memory = ctypes.string_at(value.data_ptr(), size) if size else b""
     if dtype in SUB_BYTE:
         tensor = onnx.TensorProto(data_type=dtype_number(dtype), dims=shape, raw_data=memory)

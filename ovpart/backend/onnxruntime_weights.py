@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import onnx
     import onnxruntime
 
+_FOLDER_SINCE = (1, 21)  # the version of onnxruntime that reads external data of a model given as bytes from a folder
 _FOLDER = "session.model_external_initializers_file_folder_path"
 
 
@@ -42,7 +43,9 @@ def with_weights(skeleton: onnx.ModelProto, cut: Cut, options: onnxruntime.Sessi
 
     if not cut.weights:
         return skeleton.SerializeToString(), None
-    files = {name: place for name, array in cut.weights.items() if (place := file_of(array)) is not None}
+    files = {}
+    if tuple(int(part) for part in onnxruntime.__version__.split(".")[:2]) >= _FOLDER_SINCE:
+        files = {name: place for name, array in cut.weights.items() if (place := file_of(array)) is not None}
     folder = os.path.commonpath([os.path.dirname(path) for path, _ in files.values()]) if files else ""
     proto = onnx.ModelProto()
     proto.CopyFrom(skeleton)

@@ -43,7 +43,7 @@ _DEFAULTS: Mapping[str, object] = {
 # infer loses the errors of a run and leaves the results of the one before (openvino 2026.4; start_async does not).
 _IN_CALLER = "0"
 _VIRTUAL = frozenset({"AUTO", "MULTI", "HETERO", "BATCH"})  # openvino's own choosers among devices
-_NO_RULE = "No conversion rule found"
+_NO_RULE = ("No conversion rule found", "does not support the following ONNX operations")
 _TELEMETRY = "openvino_telemetry"
 
 
@@ -164,14 +164,9 @@ class OpenVINOBackend:
         """
         self._check_device(device)
         options = self._options(device, config)
-        openvino = import_openvino()
-        import numpy as np
-
-        # A tensor is read in place; its memory must be writeable, which a blob's need not be.
-        data = openvino.Tensor(np.frombuffer(blob, dtype=np.uint8).copy(), shared_memory=True)
-        compiled = self._step("load", cut, lambda: self.core.import_model(data, device, options))
+        compiled, keep = self._step("load", cut, lambda: self._imported(blob, device, options))
         slots = self._step("load", cut, lambda: bound_ports(compiled, cut.inputs, cut.outputs, _used(cut)))
-        return self._executable(compiled, cut.inputs, cut.outputs, slots, cut, keep=data)
+        return self._executable(compiled, cut.inputs, cut.outputs, slots, cut, keep=keep)
 
     def _converted(self, cut: Cut) -> openvino.Model:
         """Return openvino's model of a cut, with its large constants in place."""
@@ -180,10 +175,27 @@ class OpenVINOBackend:
             model = self.core.read_model(inlined(cut, inside))
         except RuntimeError as error:
             # Without a rule for an operator the values of constants change nothing.
-            if len(inside) == len(cut.weights) or _NO_RULE in str(error) or not fits_inside(cut):
+            if (
+                len(inside) == len(cut.weights)
+                or any(words in str(error) for words in _NO_RULE)
+                or not fits_inside(cut)
+            ):
                 raise _refused("convert", cut, error) from error
             return self._step("convert", cut, lambda: self.core.read_model(inlined(cut, set(cut.weights))))
         return self._step("convert", cut, lambda: filled(model, cut))
+
+    def _imported(self, blob: bytes | memoryview, device: str, options: dict[str, object]) -> tuple[Any, object]:
+        """Return what a blob holds, and the memory that it goes on reading."""
+        import io
+
+        import numpy as np
+
+        # A tensor is read in place; its memory must be writeable, which a blob's need not be.
+        data = import_openvino().Tensor(np.frombuffer(blob, dtype=np.uint8).copy(), shared_memory=True)
+        try:
+            return self.core.import_model(data, device, options), data
+        except TypeError:  # before 2025.1 it takes streams only
+            return self.core.import_model(io.BytesIO(blob), device, options), None
 
     def _step(self, stage: str, cut: Cut | None, action: Callable[[], Any]) -> Any:
         """Do one step of openvino's; what it throws becomes a CompileError of that stage."""

@@ -24,7 +24,10 @@ _PLACES = (
     r"'(?P<name>[^']+)'",
     r"\"(?P<name>[^\"]+)\"",
 )
-_OPERATORS = re.compile(r"(?:No conversion rule found for operations|Conversion is failed for): ([^\n]+)")
+_OPERATORS = re.compile(
+    r"(?:No conversion rule found for operations|Conversion is failed for"
+    r"|does not support the following ONNX operations): ([^\n]+)"
+)
 _LONGEST = 2000  # characters of an engine's message that are repeated; stack traces behind that help nobody
 
 

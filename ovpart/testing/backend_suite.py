@@ -87,6 +87,8 @@ class BackendSuite(MemorySuite):
 
     @pytest.mark.parametrize("dtype", ["i4", "u4", "i2", "u2", "bf16", "f8e4m3fn", "f8e5m2"])
     def test_types_that_numpy_has_not(self, compiled: Any, dtype: str) -> None:
+        if dtype_number(dtype) not in onnx.TensorProto.DataType.values():
+            pytest.skip(f"onnx {onnx.__version__} has no {dtype}")
         nodes = [
             onnx.helper.make_node("Cast", ["x"], ["y"], to=1),
             onnx.helper.make_node("Cast", ["y"], ["z"], to=dtype_number(dtype)),

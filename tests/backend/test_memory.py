@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import onnx
 import onnx.helper
+import onnxruntime
 import pytest
 
 from ovpart.backend.cut import make_cut
@@ -83,6 +84,8 @@ def test_file_and_offset_of_a_view(tmp_path):
 
 
 def test_weights_in_files_stay_there_and_others_are_handed_over(tmp_path):
+    if tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 21):
+        pytest.skip(f"onnxruntime {onnxruntime.__version__} takes no folder for the weights of a model from memory")
     for name in ("a", "b/c"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         np.arange(600, dtype=np.float32).tofile(tmp_path / name)
