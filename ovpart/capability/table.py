@@ -249,7 +249,8 @@ def _file_layer(path: Path, name: str, *, packaged: Path | None = None, devices:
         cached = cache_folder() / f"table-{digest}.json"
         form = _kept(cached, digest)
         if form is None:
-            form = _parse(content, name, devices=devices)
+            # The shipped table speaks of operators that an older onnx lacks: its words are the tests' to check.
+            form = _parse(content, name, devices=devices, words=packaged is None)
             _keep(cached, form)
     return _layer(form, name)
 
@@ -367,5 +368,5 @@ def _keep(path: Path, form: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    load_table()
+    _parse(_read(shipped_path(), SHIPPED), SHIPPED)
     print(f"{shipped_path()}: every entry is right")

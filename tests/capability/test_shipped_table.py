@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections import Counter
 from functools import cache
+from pathlib import Path
 
 import onnx
 import pytest
 
-from ovpart.capability.table import Entry, Table, load_table
+from ovpart.capability.source import read_yaml
+from ovpart.capability.table import Entry, Table, load_table, shipped_path
+from ovpart.capability.validate import validate
 from ovpart.capability.verdict import State
 
 DEVICES = ("CPU", "GPU", "NPU")
@@ -43,6 +49,27 @@ def everything() -> list[Entry]:
     named = {*operators(), *DOCUMENTED_WITHOUT_SCHEMA, *(f"com.microsoft.{name}" for name in COMMON_CONTRIB), "Relu"}
     found = [entry for op in named for device in DEVICES for entry in own(op, device)]
     return found + [entry for device in DEVICES for entry in shipped().entries("Relu", device) if entry.op == "*"]
+
+
+def test_its_words_are_onnxs() -> None:
+    measured = str(shipped().measured_with["onnx"])
+    if [int(n) for n in onnx.__version__.split(".")[:2]] < [int(n) for n in measured.split(".")[:2]]:
+        pytest.skip(f"onnx {onnx.__version__} lacks operators of onnx {measured}, with which the table was measured")
+    data, lines = read_yaml(shipped_path().read_text("utf-8"), shipped_path().name)
+    validate(data, lines, shipped_path().name)
+
+
+def test_it_loads_beside_an_onnx_that_lacks_its_operators(tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.modules['onnx'] = None\n"
+        "from ovpart.capability.table import load_table\n"
+        "print(load_table().line_of('Attention', 'CPU'))"
+    )
+    caches = {"XDG_CACHE_HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path), "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=os.environ | caches
+    )
+    assert done.stdout.startswith("op_support.yaml:"), done.stderr
 
 
 @pytest.mark.parametrize("device", DEVICES)
