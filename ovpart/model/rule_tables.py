@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 from ovpart.model.forms import MICROSOFT, Form, form_of
 from ovpart.model.graph import Node
 from ovpart.model.rules import Case, case_of, merge, tensor
-from ovpart.model.types import DTYPES, UNKNOWN, ValueType
+from ovpart.model.types import DTYPES, UNKNOWN, ValueType, dtype_name
 
 if TYPE_CHECKING:
     import onnx
 
 ML = "ai.onnx.ml"
+
+READS_VALUES = frozenset({"BeamSearch", "CropAndResize", "GreedySearch", "MatMulFpQ4", "Sampling", "WhisperBeamSearch"})
+"""Operators of com.microsoft whose rules look at the values of small constants."""
 
 
 def has_rule(node: Node) -> bool:
@@ -70,7 +73,7 @@ def _with_dtype(found: ValueType, index: int, case: Case, form: Form | None) -> 
     """Fill in the element type that the form's type variables tell."""
     if found.kind != "tensor" or found.dtype is not None or form is None or not form.outputs:
         return found
-    dtype = _special(case) or _by_variable(form.outputs[min(index, len(form.outputs) - 1)].type_name, case, form)
+    dtype = _special(case, index) or _by_variable(form.outputs[min(index, len(form.outputs) - 1)].type_name, case, form)
     return UNKNOWN if dtype is None and found.shape is None else tensor(dtype, found.shape)
 
 
@@ -85,10 +88,16 @@ def _by_variable(name: str, case: Case, form: Form) -> str | None:
     return next(iter(allowed)) if len(allowed) == 1 and allowed <= set(DTYPES) else None
 
 
-def _special(case: Case) -> str | None:
-    """Element types that no type variable tells."""
+def _special(case: Case, index: int) -> str | None:
+    """Return element types that no type variable tells."""
+    if case.op_type == "SimplifiedLayerNormalization" and index:
+        return dtype_name(case.integer("stash_type", 1))
     if case.domain != MICROSOFT:
         return None
+    if case.op_type == "MatMulInteger16":
+        return {"i16": "i32", "u16": "u32"}.get(case.dtype(0) or "")
+    if case.op_type == "GridSample" or (case.op_type == "GroupQueryAttention" and not case.has(3)):
+        return case.dtype(0)
     if case.op_type == "QGemm":
         return case.dtype(8) if case.has(8) else "f32"
     if case.op_type == "QuantizeLinear" and not case.has(2):

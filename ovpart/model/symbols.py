@@ -28,6 +28,8 @@ def bound_symbols(graph: Graph) -> dict[str, int]:
     """
     found: dict[str, set[int]] = {}
     for node in graph.nodes:
+        if node.op_type not in _RECURRENT:
+            continue
         for one, other in _equal_dims(graph, node):
             if isinstance(one, str) and isinstance(other, int):
                 found.setdefault(one, set()).add(other)
@@ -47,7 +49,7 @@ def bind_symbols(graph: onnx.GraphProto, values: Mapping[str, int]) -> bool:
 
 def _equal_dims(graph: Graph, node: Node) -> Iterator[tuple[Dim, Dim]]:
     """Give pairs of dimensions that a recurrent operator demands to be equal, both ways round."""
-    if node.domain or node.op_type not in _RECURRENT or attribute(node, "layout"):
+    if node.domain or attribute(node, "layout"):
         return
     batches = []
     for position, axis in _BATCH_AXES.items():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ovpart.model.forms import IMPLICIT_DOMAINS, form_of
 from ovpart.model.graph import Graph, Node
 from ovpart.model.proxies import RESERVED, stand_for
+from ovpart.model.rule_tables import READS_VALUES
 
 if TYPE_CHECKING:
     import onnx
@@ -33,8 +34,9 @@ _TYPES_ALONE = frozenset((
 def needs_values(graph: Graph) -> bool:
     """Whether some operator's output types depend on values, so that onnx must propagate these."""
     return any(
-        (node.domain in ("", "ai.onnx") and node.op_type not in _TYPES_ALONE) for node in graph.nodes
-    )  # fmt: skip
+        node.op_type not in _TYPES_ALONE if not node.domain else node.op_type in READS_VALUES or node.bodies
+        for node in graph.nodes
+    )
 
 
 def working_copy(proto: onnx.ModelProto, graph: Graph, opsets: Mapping[str, int]) -> onnx.ModelProto:
