@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import onnx
 
 
+_LIMIT = 1 << 31
+"""Bytes: protobuf serializes nothing that is larger."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A model that was parsed, and not yet looked at.
@@ -69,7 +73,7 @@ def open_source(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Sour
             raise ModelError("the model is empty: 0 bytes")
         return _parsed(None, data, "the model", writeable(data))
     if isinstance(model, onnx.ModelProto):
-        if model.ByteSize() >= 1 << 31:  # protobuf serializes nothing larger
+        if model.ByteSize() >= _LIMIT:
             return _taken_apart(model)
         return _parsed(None, model, "the model", writeable(model.SerializeToString()))
     raise ModelError(f"a model is a path, bytes or an onnx.ModelProto, not {type(model).__name__}")
