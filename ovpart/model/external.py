@@ -109,19 +109,24 @@ def map_file(path: str, subject: str) -> np.ndarray:
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise ModelError(f"{subject} is no regular file: {path!r}")
-        # Should a pipe stand there by now: not to wait for its other end.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        # A map keeps the name of a file opened by name; onnxruntime takes weights from a named file without a copy.
+        file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115  (closed below; only the opening is guarded here)
     except FileNotFoundError:
         raise ModelError(f"{subject} does not exist: {path!r}") from None
     except OSError as error:
         raise ModelError(f"{subject} cannot be opened: {error.strerror or error} ({path!r})") from error
-    with os.fdopen(handle, "rb") as file:
-        status = os.fstat(handle)
+    with file:
+        status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise ModelError(f"{subject} is no regular file: {path!r}")
         if status.st_size == 0:
             return np.empty(0, dtype=np.uint8)
         return np.memmap(file, dtype=np.uint8, mode="c")
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting for the other end, should a pipe stand there by now."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _number(entries: Mapping[str, str], key: str, subject: str) -> int | None:
