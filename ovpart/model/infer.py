@@ -23,7 +23,7 @@ from ovpart.model.rules import is_open, refined
 from ovpart.model.symbols import bind_symbols, bound_symbols
 from ovpart.model.typeproto import read_type, write_type
 from ovpart.model.types import UNKNOWN, ValueType, dtype_name
-from ovpart.model.working import body_graphs, needs_values, working_copy
+from ovpart.model.working import body_graphs, needs_values, small_constants, working_copy
 
 if TYPE_CHECKING:
     import onnx
@@ -223,7 +223,7 @@ def _fire(
     Nodes stand in topological order, so that rules that follow each other fire in one go.
     """
     types = {**outer, **graph.types}
-    held = {**constants, **_small_constants(graph)}
+    held = {**constants, **small_constants(graph)}
     fired = False
     inside = {host.key: copy for host, copy in _hosts(graph, work)}
     for node in graph.nodes:
@@ -280,15 +280,3 @@ def _infer_alone(state: _State, proto: onnx.GraphProto, graph: Graph) -> Graph:
     alone = _State(work, graph, state.data)
     _settle(alone)
     return alone.graph
-
-
-def _small_constants(graph: Graph) -> dict[str, onnx.TensorProto]:
-    """Return the constants of a scope that hold their data: initializers and values of Constant nodes."""
-    found = {name: held for name, held in graph.initializers.items() if held.data_location != 1}
-    for index in graph.constant:
-        node = graph.nodes[index]
-        if node.op_type == "Constant":
-            held = next((a.t for a in node.proto.attribute if a.name == "value"), None)
-            if held is not None and held.data_location != 1:
-                found[node.key] = held
-    return found

@@ -97,7 +97,10 @@ def _standing_alone(
     for value, known in zip(alone.input, [*fixed, *assumed], strict=False):
         if known.kind != "unknown":
             value.type.CopyFrom(write_type(known))
+    inside = {tensor.name for tensor in alone.initializer}
     for name in node.captures:
+        if name in inside:
+            continue
         held = constants.get(name)
         if held is not None:
             alone.initializer.add().CopyFrom(held)

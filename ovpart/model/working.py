@@ -51,23 +51,48 @@ def working_copy(proto: onnx.ModelProto, graph: Graph, opsets: Mapping[str, int]
     domains = {"": _DEFAULT_OPSET, **IMPLICIT_DOMAINS, **opsets}
     for domain, version in domains.items():
         work.opset_import.add(domain=domain, version=version)
-    _fill(work.graph, proto.graph, graph, domains[""])
+    _fill(work.graph, proto.graph, graph, domains[""], {})
     inputs = set(graph.inputs)
     work.graph.input.extend(v for v in proto.graph.input if v.name in inputs)
     return work
 
 
-def _fill(work: onnx.GraphProto, proto: onnx.GraphProto, graph: Graph, opset: int) -> None:
-    """Fill a scope of the working copy; its inputs are left to the caller."""
+def small_constants(graph: Graph) -> dict[str, onnx.TensorProto]:
+    """Return the constants of a scope that hold their data: initializers and values of Constant nodes."""
+    found = {name: held for name, held in graph.initializers.items() if held.data_location != 1}
+    for index in graph.constant:
+        node = graph.nodes[index]
+        if node.op_type == "Constant":
+            held = next((a.t for a in node.proto.attribute if a.name == "value"), None)
+            if held is not None and held.data_location != 1:
+                found[node.key] = held
+    return found
+
+
+def _fill(
+    work: onnx.GraphProto,
+    proto: onnx.GraphProto,
+    graph: Graph,
+    opset: int,
+    outer: Mapping[str, onnx.TensorProto],
+) -> None:
+    """Fill a scope of the working copy; its inputs are left to the caller.
+
+    onnx does not look outside of a body for the values of constants: those of `outer` that it reads are put into it.
+    """
     import onnx
 
     work.name = proto.name or "g"
     work.initializer.extend(proto.initializer)
+    for name, tensor in outer.items():
+        work.initializer.add().CopyFrom(tensor)
+        work.initializer[-1].name = name
 
     def dims(name: str) -> tuple[int, ...] | None:
         held = graph.initializers.get(name)
         return None if held is None else tuple(held.dims)
 
+    held = {**outer, **small_constants(graph)} if any(node.bodies for node in graph.nodes) else {}
     nodes: list[onnx.NodeProto] = []
     stands: dict[str, bool] = {}
     for node in graph.nodes:
@@ -83,7 +108,7 @@ def _fill(work: onnx.GraphProto, proto: onnx.GraphProto, graph: Graph, opset: in
             nodes.extend(stand.nodes)
             work.initializer.extend(stand.initializers)
         else:
-            nodes.append(_with_bodies(node, opset) if node.bodies else node.proto)
+            nodes.append(_with_bodies(node, opset, held) if node.bodies else node.proto)
     for index, name in enumerate(graph.outputs):
         if name in graph.producer:
             work.output.add().name = name
@@ -93,7 +118,7 @@ def _fill(work: onnx.GraphProto, proto: onnx.GraphProto, graph: Graph, opset: in
     work.node.extend(nodes)
 
 
-def _with_bodies(node: Node, opset: int) -> onnx.NodeProto:
+def _with_bodies(node: Node, opset: int, held: Mapping[str, onnx.TensorProto]) -> onnx.NodeProto:
     """Return a copy of a node whose bodies are working copies too."""
     import onnx
 
@@ -109,7 +134,10 @@ def _with_bodies(node: Node, opset: int) -> onnx.NodeProto:
         copy.name, copy.type = attribute.name, attribute.type
         for name, proto in _graphs(attribute):
             body = copy.graphs.add() if several else copy.g
-            _fill(body, proto, node.bodies[name], opset)
+            inside = node.bodies[name]
+            own = {*inside.initializers, *inside.inputs, *inside.producer}
+            captured = {n: held[n] for n in node.captures if n in held and n not in own}
+            _fill(body, proto, inside, opset, captured)
             for value in proto.input:
                 entry = body.input.add()
                 entry.CopyFrom(value)
