@@ -170,9 +170,9 @@ def _settled_atoms(draft: _Draft) -> list[tuple[int, ...]]:
 
 
 def _hold_back_endless(draft: _Draft, part_limit: int) -> None:
-    """Give nodes to the fallback whose bodies would compile without end."""
+    """Give nodes to the fallback whose bodies, or many inputs, would compile without end."""
     for node in draft.graph.nodes:
-        label = draft.labels[node.index] if node.bodies else None
+        label = draft.labels[node.index] if node.bodies or len(node.inputs) > part_limit else None
         if label is None or not draft.kinds[label].delegated or draft.verdicts[node.index].rule in USER_RULES:
             continue
         why = endless(node, part_limit)

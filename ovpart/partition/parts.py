@@ -1,7 +1,9 @@
 """Parts: consecutive pieces of a cluster whose compile time would grow worse than its size.
 
 openvino fuses connected elementwise operators, in time that grows worse than quadratically with their number: a chain
-of 300 compiles in 0.28 s, of 1,000 in 3.2 s, of 3,000 in 46 s (2026.4.1); 6,000 MatMul, Add, Relu take 3.7 s.
+of 300 compiles in 0.28 s, of 1,000 in 3.2 s, of 3,000 in 46 s (2026.4.1); 6,000 MatMul, Add, Relu take 3.7 s. Where all
+of them read one value besides, it is far worse: 200 in 1.9 s, 400 in 13 s. Sum, Max, Min and Mean of many inputs are
+chains too: of 200 inputs 1.7 s, of 400 13 s.
 """
 
 from __future__ import annotations
@@ -10,8 +12,8 @@ from collections.abc import Sequence
 
 from ovpart.model.graph import Graph, Node
 
-PART_LIMIT = 400
-"""Elementwise nodes connected with each other in one compile: about half a second."""
+PART_LIMIT = 200
+"""Elementwise nodes connected with each other in one compile: 0.2 s, or 2 s where all read one value besides."""
 NESTING_LIMIT = 8
 """Bodies within each other in one node: If in If compiles in 0.04 s at 8 levels, 0.06 at 10, 0.4 at 14, 4.9 at 18, and
 from there on twice as long with every level (openvino 2026.4.1)."""
@@ -26,6 +28,8 @@ ELEMENTWISE = frozenset({
     "ThresholdedRelu", "Where", "Xor", "DequantizeLinear", "QuantizeLinear",
 })  # fmt: skip
 """Operators that an engine may fuse into one loop over elements."""
+VARIADIC = frozenset({"Max", "Mean", "Min", "Sum"})
+"""Operators that are computed as a chain, one link for each input after the first."""
 
 
 def split(
@@ -50,10 +54,8 @@ def split(
         Empty if one part is enough. Else parts in an order in which they can run, each ascending and convex: together
         the cluster.
     """
-    if len(nodes) <= limit:
-        return ()
-    simple = {index for index in nodes if graph.nodes[index].op_type in ELEMENTWISE}
-    if len(simple) <= limit:
+    simple = {index: _links(graph.nodes[index]) for index in nodes if graph.nodes[index].op_type in ELEMENTWISE}
+    if sum(simple.values()) <= limit:
         return ()
     inside = frozenset(nodes)
     parts: list[list[int]] = [[]]
@@ -62,13 +64,13 @@ def split(
     for index in _depth_first(preds, nodes, inside):
         if index in simple:
             touched = {_find(head, pred) for pred in preds[index] if pred in head}
-            if 1 + sum(size[t] for t in touched) > limit:
+            if parts[-1] and simple[index] + sum(size[t] for t in touched) > limit:
                 parts.append([])
                 head.clear()
                 size.clear()
                 touched = set()
             head[index] = index
-            size[index] = 1 + sum(size[t] for t in touched)
+            size[index] = simple[index] + sum(size[t] for t in touched)
             for other in touched:
                 head[other] = index
         parts[-1].append(index)
@@ -76,31 +78,40 @@ def split(
 
 
 def endless(node: Node, limit: int = PART_LIMIT) -> str:
-    """Return why a node with bodies must not be delegated, however right it would be: it cannot be split into parts.
+    """Return why a node must not be delegated, however right it would be: it compiles too long, and has no parts.
 
     Parameters
     ----------
     node : Node
         Any node.
     limit : int
-        Elementwise nodes that its bodies may have.
+        Elementwise nodes that its bodies, and inputs that the node itself, may have.
 
     Returns
     -------
     str
         The reason, and after a colon more about it; ``""`` where it compiles in good time.
     """
+    if len(node.inputs) > limit and node.op_type in VARIADIC:
+        return (
+            f"too many inputs to compile: {len(node.inputs)}, each a link of a chain, which parts would have {limit} of"
+        )
     depth = simple = 0
     level = list(node.bodies.values())
     while level:
         depth += 1
-        simple += sum(inner.op_type in ELEMENTWISE for body in level for inner in body.nodes)
+        simple += sum(_links(inner) for body in level for inner in body.nodes if inner.op_type in ELEMENTWISE)
         level = [deeper for body in level for inner in body.nodes for deeper in inner.bodies.values()]
     if depth > NESTING_LIMIT:
         return f"bodies nested {depth} deep: from {NESTING_LIMIT} on compile time doubles with every level"
     if simple > limit:
         return f"bodies too long to compile: {simple} elementwise operators, which parts would have {limit} of"
     return ""
+
+
+def _links(node: Node) -> int:
+    """Return how many links of a chain an elementwise node is."""
+    return max(1, len(node.inputs) - 1) if node.op_type in VARIADIC else 1
 
 
 def _find(head: dict[int, int], index: int) -> int:

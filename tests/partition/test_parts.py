@@ -105,3 +105,23 @@ def test_nodes_with_bodies_that_no_part_would_hold_stay_behind():
     plan = plan_for(nested(2, 21), {}, part_limit=20)
     assert plan.overruled[0].startswith("bodies too long")
     assert plan.coverage == 0
+
+
+def sums(count, width):
+    """Return a row of sums, each of the one before and, again and again, of x."""
+    names = ["x", *(f"v{i}" for i in range(count - 1)), "y"]
+    nodes = [oh.make_node("Sum", [names[i], *["x"] * (width - 1)], [names[i + 1]]) for i in range(count)]
+    ends = [[oh.make_tensor_value_info(name, 1, [4, 4])] for name in "xy"]
+    return read_model(oh.make_model(oh.make_graph(nodes, "g", *ends), opset_imports=[oh.make_opsetid("", 17)]))
+
+
+def test_an_operator_of_many_inputs_counts_as_the_chain_that_it_is():
+    assert plan_for(sums(4, 6), {}, part_limit=20).clusters[0].parts == ()
+    assert plan_for(sums(6, 6), {}, part_limit=20).clusters[0].parts == ((0, 1, 2, 3), (4, 5))
+
+
+def test_an_operator_of_too_many_inputs_stays_behind():
+    assert not plan_for(sums(1, 20), {}, part_limit=20).overruled
+    plan = plan_for(sums(1, 21), {}, part_limit=20)
+    assert plan.overruled[0].startswith("too many inputs")
+    assert plan.coverage == 0
