@@ -242,7 +242,7 @@ def _as_array(value: object, dtype: np.dtype | None) -> Array:
         if isinstance(value, np.generic):
             return np.asarray(value)
         if isinstance(value, (list, tuple, bool, int, float, complex, str, bytes)):
-            return np.array(value, dtype)
+            return _from_list(value, dtype)
         if callable(to_numpy := getattr(value, "numpy", None)):
             return np.asarray(to_numpy())
         if hasattr(value, "__array__"):
@@ -250,6 +250,18 @@ def _as_array(value: object, dtype: np.dtype | None) -> Array:
     except (ValueError, TypeError, OverflowError, RuntimeError) as error:
         raise InputError(f"Could not create tensor from given input {type(value).__name__}: {error}") from error
     raise InputError(f"Unable to handle object of type {type(value)}: give a numpy array.")
+
+
+def _from_list(value: object, dtype: np.dtype | None) -> Array:
+    import numpy as np
+
+    array = np.array(value, dtype)
+    if dtype is not None and dtype.kind in "iu":
+        # numpy before 2.0 wraps what is out of range, without a word.
+        exact = np.array(value)
+        if exact.dtype.kind in "iu" and not np.array_equal(exact, array):
+            raise OverflowError(f"an integer is out of bounds for {dtype.name}")
+    return array
 
 
 def _as_strings(array: Array) -> Array:

@@ -133,7 +133,8 @@ class Schedule:
             if len(feed) != len(self.input_names):
                 require(self.input_names, feed)
             try:
-                return run_feed(route.single, feed)
+                # Bindings of engines (onnxruntime 1.20's) may take no mapping but a dict.
+                return run_feed(route.single, feed if isinstance(feed, dict) else dict(feed))
             except RunError as error:
                 return self._failed(0, error, feed, wanted)
         return self._lease_and_run(route, feed, wanted)
