@@ -181,7 +181,7 @@ def test_constants_beyond_32_bits() -> None:
     """As the end of a Slice they mean "to the end"; anywhere else they would be cut."""
     constants = {"zero": np.array([0]), "end": np.array([2**63 - 1]), "big": np.array([2**40])}
     nodes = [node("Slice", "x zero end", "s"), node("Add", "i big", "a"), node("Concat", "i big", "c", axis=0)]
-    model = build(nodes, [value("x"), value("i", "i32", (1,))], ["s"], constants)
+    model = build(nodes, [value("x"), value("i", "i64", (1,))], ["s"], constants)
     assert guards(model)["s"] is None
     nodes = [node("Shape", "x", "i"), node("Min", "i big", "m"), node("Concat", "i big", "c", axis=0),
              node("Slice", "x zero c", "y")]  # fmt: skip
