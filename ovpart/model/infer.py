@@ -126,7 +126,8 @@ def _settle(state: _State, *, first: bool = True) -> None:
         state.graph = typed(state.graph, inferred.graph)
         if first and not turn:
             state.silent = tuple(_silent(state.graph))
-        if not _fire(state, state.graph, state.work.graph, {}, {}):
+        # A rule that is asked too early may know the rank alone, and what it says then stands.
+        if not any(_fire(state, state.graph, state.work.graph, {}, {}, early=early) for early in (False, True)):
             return
     state.notes.append("inference stopped before it was done: types of some values stay unknown")
 
@@ -217,10 +218,13 @@ def _fire(
     work: onnx.GraphProto,
     outer: Mapping[str, ValueType],
     constants: Mapping[str, onnx.TensorProto],
+    *,
+    early: bool,
 ) -> bool:
     """Let rules fill in what is open, and declare it in the working copy; return whether they found anything.
 
-    Nodes stand in topological order, so that rules that follow each other fire in one go.
+    Rules are asked when all inputs of a node are known, or `early`: with what is known so far. Nodes stand in
+    topological order, so that rules that follow each other fire in one go.
     """
     types = {**outer, **graph.types}
     held = {**constants, **small_constants(graph)}
@@ -229,8 +233,10 @@ def _fire(
     for node in graph.nodes:
         if node.bodies:
             for name, body in body_graphs(inside[node.key]):
-                fired |= _fire(state, node.bodies[name], body, types, held)
+                fired |= _fire(state, node.bodies[name], body, types, held, early=early)
         if not any(name and is_open(types.get(name, UNKNOWN)) for name in node.outputs):
+            continue
+        if not early and any(is_open(types.get(name, UNKNOWN)) for name in node.reads):
             continue
         if node.op_type == "Loop" and node.key in inside:
             answers: Sequence[ValueType] = _loop(state, node, inside[node.key], types, held)

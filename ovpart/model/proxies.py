@@ -148,6 +148,11 @@ def _attention(node: onnx.NodeProto, dims: Dims) -> Stand | None:
     return _product_with(node, weights[0], sizes[2] if len(sizes) == 3 else weights[1] // 3)
 
 
+def _grouped(node: onnx.NodeProto, dims: Dims) -> Stand | None:
+    """GroupQueryAttention, SparseAttention: like the query, unless keys and values are packed into it."""
+    return _identities(node, (0,)) if len(node.input) > 1 and node.input[1] else None
+
+
 def _concat(node: onnx.NodeProto, dims: Dims) -> Stand | None:
     return Stand([_node("Concat", node.input[2::3], node.output[0], node.attribute)])
 
@@ -160,6 +165,7 @@ _OTHERS: Mapping[str, Callable[[onnx.NodeProto, Dims], Stand | None]] = {
     "FusedGemm": _plain_form("Gemm", (0, 1, 2), "activation", "activation_alpha", "activation_beta",
                              "activation_gamma"),
     "FusedMatMul": _product,
+    "GroupQueryAttention": _grouped,
     "MatMulBnb4": _packed_product,
     "MatMulNBits": _packed_product,
     "QLinearAdd": _plain_form("Add", (0, 3)),
@@ -168,5 +174,6 @@ _OTHERS: Mapping[str, Callable[[onnx.NodeProto, Dims], Stand | None]] = {
     "QLinearGlobalAveragePool": _plain_form("GlobalAveragePool", (0,)),
     "QLinearMul": _plain_form("Mul", (0, 3)),
     "QuantizeLinear": _plain_form("QuantizeLinear", (0, 1, 2)),
+    "SparseAttention": _grouped,
     "TransposeMatMul": _product,
 }  # fmt: skip

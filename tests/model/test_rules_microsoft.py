@@ -288,3 +288,30 @@ def test_a_rule_of_a_deep_stack_needs_no_round_for_each_layer():
     )
     graph = read_model(proto).graph
     assert str(graph.type_of(last)) == "f32[batch,3,4]"
+
+
+def test_a_rule_is_not_asked_before_its_inputs_are_known():
+    """Three layers of attention, each reading the one before: asked too early, the rule would give the rank alone."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    nodes, last = [], "x"
+    for i in range(3):
+        nodes += [
+            helper.make_node("MatMul", [last, "w"], [f"q{i}"]),
+            helper.make_node("MultiHeadAttention", [f"q{i}"] * 3, [f"a{i}"], domain=MICROSOFT, num_heads=2),
+            helper.make_node("Add", [f"a{i}", last], [f"r{i}"]),
+        ]
+        last = f"r{i}"
+    nodes.append(helper.make_node("Reshape", [last, "shape"], ["y"]))
+    constants = [
+        onnx.numpy_helper.from_array(a, n)
+        for n, a in (("w", floats(8, 8)), ("shape", np.array([0, 0, 2, 4], np.int64)))
+    ]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["b", "s", 8])
+    proto = helper.make_model(
+        helper.make_graph(nodes, "g", [x], [onnx.ValueInfoProto(name="y")], constants),
+        opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid(MICROSOFT, 1)],
+        ir_version=8,
+    )
+    assert str(read_model(proto).graph.type_of("y")) == "f32[b,s,2,4]"
