@@ -103,6 +103,8 @@ class OpenVINOBackend:
             With openvino's words and the node they name; also for what would crash openvino instead of failing.
         DeviceNotFound
             If openvino has no such device.
+        OptionError
+            If openvino has no property that `config` names, or not with that value.
         """
         self._check_device(device)
         options = self._options(device, config)
@@ -111,7 +113,7 @@ class OpenVINOBackend:
             raise CompileError(f"openvino was not asked: {crash[0]}", stage="read", node=crash[1])
         model = self._converted(cut)
         slots = self._step("convert", cut, lambda: bound_ports(model, cut.inputs, cut.outputs, _used(cut)))
-        compiled = self._step("compile", cut, lambda: self.core.compile_model(model, device, options))
+        compiled = self._step("compile", cut, lambda: self.core.compile_model(model, device, options), config)
         return self._executable(compiled, cut.inputs, cut.outputs, slots, cut)
 
     def compile_whole(self, model: Model, device: str, config: Mapping[str, object]) -> OpenVINOExecutable:
@@ -134,7 +136,7 @@ class OpenVINOBackend:
         options = self._options(device, config)
         read = self._step("convert", None, lambda: self.core.read_model(source))
         slots = self._step("convert", None, lambda: bound_ports(read, inputs, outputs, used))
-        compiled = self._step("compile", None, lambda: self.core.compile_model(read, device, options))
+        compiled = self._step("compile", None, lambda: self.core.compile_model(read, device, options), config)
         return self._executable(compiled, inputs, outputs, slots, None)
 
     def compile_file(self, path: Path, device: str, config: Mapping[str, object]) -> OpenVINOExecutable:
@@ -150,7 +152,7 @@ class OpenVINOBackend:
         self._check_device(device)
         options = self._options(device, config)
         read = self._step("read", None, lambda: self.core.read_model(path))
-        compiled = self._step("compile", None, lambda: self.core.compile_model(read, device, options))
+        compiled = self._step("compile", None, lambda: self.core.compile_model(read, device, options), config)
         inputs, outputs = ports_of(read)
         return self._executable(compiled, inputs, outputs, tuple(range(len(inputs))), None)
 
@@ -164,7 +166,7 @@ class OpenVINOBackend:
         """
         self._check_device(device)
         options = self._options(device, config)
-        compiled, keep = self._step("load", cut, lambda: self._imported(blob, device, options))
+        compiled, keep = self._step("load", cut, lambda: self._imported(blob, device, options), config)
         slots = self._step("load", cut, lambda: bound_ports(compiled, cut.inputs, cut.outputs, _used(cut)))
         return self._executable(compiled, cut.inputs, cut.outputs, slots, cut, keep=keep)
 
@@ -197,11 +199,19 @@ class OpenVINOBackend:
         except TypeError:  # before 2025.1 it takes streams only
             return self.core.import_model(io.BytesIO(blob), device, options), None
 
-    def _step(self, stage: str, cut: Cut | None, action: Callable[[], Any]) -> Any:
-        """Do one step of openvino's; what it throws becomes a CompileError of that stage."""
+    def _step(
+        self, stage: str, cut: Cut | None, action: Callable[[], Any], config: Mapping[str, object] | None = None
+    ) -> Any:
+        """Do one step of openvino's; what it throws becomes a CompileError of that stage.
+
+        Where it throws because of a property in `config`, an OptionError: no other cluster would be taken with it.
+        """
         try:
             return action()
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            key = next((key for key in config or () if key in str(error) and "propert" in str(error)), None)
+            if key is not None and config is not None:
+                raise OptionError(f"config[{key!r}] cannot be {config[key]!r}: {shortened(error)}") from error
             raise _refused(stage, cut, error) from error
 
     def _executable(

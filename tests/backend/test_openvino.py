@@ -60,8 +60,10 @@ def test_properties_of_the_user_go_over_the_defaults(backend):
 def test_unknown_settings_are_refused(backend):
     with pytest.raises(OptionError, match="spinning"):
         backend.compile(relu(), "CPU", {"spinning": True})
-    with pytest.raises(CompileError, match="NO_SUCH_PROPERTY"):
+    with pytest.raises(OptionError, match="NO_SUCH_PROPERTY"):
         backend.compile(relu(), "CPU", {"NO_SUCH_PROPERTY": 1})
+    with pytest.raises(OptionError, match=r"INFERENCE_PRECISION_HINT.*'f7'.*bf16"):
+        backend.compile(relu(), "CPU", {"INFERENCE_PRECISION_HINT": "f7"})
 
 
 def test_one_thread_computes_in_the_thread_that_asks(backend):

@@ -1,4 +1,4 @@
-"""Traps 17 to 20 and 31: who owns which memory, what lies in it, what a cache brings back. See docs/traps.md."""
+"""Traps 17 to 20, 31, 32: who owns which memory, what lies in it, what a cache brings back. See docs/traps.md."""
 
 from __future__ import annotations
 
@@ -266,3 +266,20 @@ for rows, columns in [(3, 4), (5, 6), (2, 2), (64, 1000), (1, 7), (300, 300), (0
         assert np.array_equal(mine, as_it_was), "an input was written to"
         assert np.array_equal(answer, as_given), "an answer was written to"
 """)
+
+
+# -- 32: graphs that do nothing -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("op", ["Dropout", "Sum", "Max", "Identity", "Cast <to = 1>", "Flatten"])
+@pytest.mark.parametrize("options", [{"min_gain": 0}, {"min_gain": 0, "exclude": ["*"]}, {}])
+def test_trap_32_a_result_is_never_the_memory_of_an_input(op, options):
+    """Of a graph that does nothing, openvino's output is its input's own memory; small ones are copied anyway."""
+    proto = model(f"g (float[n,m] x) => (float[n,m] y) {{ y = {op}(x) }}")
+    session = ovpart.Session(proto, **options)
+    for shape in ((3, 4), (700, 1000), (700, 1000), (2, 2), (1000, 900)):
+        x = np.ones(shape, np.float32)
+        (y,) = session.run(None, {"x": x})
+        assert not np.shares_memory(x, y)
+        x[:] = 7
+        assert set(np.unique(y)) == {1}

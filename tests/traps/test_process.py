@@ -123,6 +123,23 @@ def test_trap_27_an_emulated_device_is_called_emulated():
         assert "emulat" in str(session.report)
 
 
+@pytest.mark.parametrize("config", [{"NO_SUCH_PROPERTY": 1}, {"INFERENCE_PRECISION_HINT": "f7"}])
+def test_trap_27_properties_that_do_not_exist_are_refused(config):
+    """The engine takes anything that it is told before a plugin is loaded: each is told at its compile."""
+    in_process(f"""
+import ovpart
+from tests.traps.trial import model
+
+proto = model("g (float[n] x) => (float[n] y) {{ y = Exp(x) }}")
+try:
+    ovpart.Session(proto, min_gain=0, config={config!r})
+except ovpart.OvpartError as error:
+    assert {next(iter(config))!r} in str(error), error
+else:
+    raise AssertionError("taken without a word")
+""")
+
+
 # -- 28: usage data ------------------------------------------------------------------------------------------------
 
 
