@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ovpart.model.attributes import plain
+from ovpart.model.decode import array_of
 from ovpart.model.types import UNKNOWN, Dim, ValueType
 
 if TYPE_CHECKING:
@@ -220,8 +221,6 @@ def _elements(held: onnx.TensorProto) -> tuple[float, ...] | None:
     """Return the elements of a small constant; ``None`` for large ones, stubs and strings."""
     import math
 
-    from onnx import numpy_helper
-
     if held.data_location == 1 or held.data_type == 8 or math.prod(held.dims) > MAX_CONSTANT:
         return None
-    return tuple(numpy_helper.to_array(held).reshape(-1).tolist())
+    return tuple(array_of(held).reshape(-1).tolist())

@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ovpart.errors import ModelError
+from ovpart.model.decode import raw_bytes
 from ovpart.model.external import Files
 from ovpart.model.types import dtype_name, packed_nbytes
 from ovpart.model.validate import check_tensor
-from ovpart.model.weights import SUB_BYTE, Stored, densified, writeable
+from ovpart.model.weights import Stored, densified, writeable
 from ovpart.model.wire import LARGE_BYTES, SHAPE_COUNT, mark_stub, stub_index
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Tensors:
             # Integers in typed fields are varints: what cannot be viewed in place is decoded, once.
             nbytes = packed_nbytes(dtype, math.prod(tensor.dims))
             if _is_large(tensor, dtype, nbytes):
-                self._keep(tensor, Stored(dtype, tuple(tensor.dims), nbytes, writeable(_decoded(tensor)), 0))
+                self._keep(tensor, Stored(dtype, tuple(tensor.dims), nbytes, writeable(raw_bytes(tensor)), 0))
 
     def _take_external(self, tensor: onnx.TensorProto, dtype: str, where: str, apart: bool) -> None:
         if dtype == "string":
@@ -113,10 +114,13 @@ class Tensors:
 
     def _dense(self, sparse: onnx.SparseTensorProto, where: str) -> onnx.TensorProto:
         """Return a sparse tensor as a dense one: engines know no other."""
-        from onnx import numpy_helper
+        import onnx
 
         self._check_sparse(sparse, where)
-        return numpy_helper.from_array(densified(sparse), sparse.values.name)
+        dense = densified(sparse)
+        tensor = onnx.TensorProto(name=sparse.values.name, data_type=sparse.values.data_type, dims=dense.shape)
+        tensor.raw_data = dense.tobytes()
+        return tensor
 
 
 _MAX_DENSE = 1 << 31
@@ -127,15 +131,3 @@ def _is_large(tensor: onnx.TensorProto, dtype: str, nbytes: int) -> bool:
     """Whether a tensor is kept apart: large, and no shape that inference may need."""
     small_shape = dtype in _SHAPE_TYPES and len(tensor.dims) <= 1 and math.prod(tensor.dims) <= SHAPE_COUNT
     return nbytes > LARGE_BYTES and not small_shape
-
-
-def _decoded(tensor: onnx.TensorProto) -> bytes:
-    """Return the data of a tensor as ``raw_data`` would have it."""
-    from onnx import numpy_helper
-
-    if tensor.HasField("raw_data"):
-        return tensor.raw_data
-    array = numpy_helper.to_array(tensor)
-    if dtype_name(tensor.data_type) in SUB_BYTE:  # packs
-        return numpy_helper.from_array(array).raw_data
-    return array.tobytes()

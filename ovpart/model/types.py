@@ -50,6 +50,20 @@ _BITS = {
 }  # fmt: skip
 
 
+# Types that numpy has (int64 comes from engines under another name of the same type, which compares equal).
+_NUMPY = {
+    "f32": "float32", "u8": "uint8", "i8": "int8", "u16": "uint16", "i16": "int16", "i32": "int32", "i64": "int64",
+    "string": "object", "bool": "bool", "f16": "float16", "f64": "float64", "u32": "uint32", "u64": "uint64",
+    "c64": "complex64", "c128": "complex128",
+}  # fmt: skip
+# The others come from ml_dtypes: float8_e8m0fnu and float4_e2m1fn since 0.5.
+_ML_DTYPES = {
+    "bf16": "bfloat16", "f8e4m3fn": "float8_e4m3fn", "f8e4m3fnuz": "float8_e4m3fnuz", "f8e5m2": "float8_e5m2",
+    "f8e5m2fnuz": "float8_e5m2fnuz", "f8e8m0": "float8_e8m0fnu", "f4e2m1": "float4_e2m1fn", "i4": "int4",
+    "u4": "uint4", "i2": "int2", "u2": "uint2",
+}  # fmt: skip
+
+
 def dtype_name(number: int) -> str | None:
     """Return the short name of an ``onnx.TensorProto.DataType`` number, ``None`` where onnx has no such type."""
     return DTYPES[number] if 0 < number < len(DTYPES) else None
@@ -71,21 +85,53 @@ def packed_nbytes(dtype: str, count: int) -> int:
     return (count * _BITS[dtype] + 7) // 8
 
 
+def dtype_bits(name: str) -> int:
+    """Return how many bits an element takes.
+
+    Raises
+    ------
+    KeyError
+        If the type has no fixed size (``"string"``).
+    """
+    return _BITS[name]
+
+
 @cache
 def numpy_dtype(name: str) -> np.dtype:
     """Return the numpy dtype that holds values of a short dtype name (``ml_dtypes`` where numpy has none)."""
-    import onnx.helper
+    import numpy as np
 
-    return onnx.helper.tensor_dtype_to_np_dtype(dtype_number(name))
+    if name in _ML_DTYPES:
+        import ml_dtypes
+
+        theirs: np.dtype = np.dtype(getattr(ml_dtypes, _ML_DTYPES[name]))
+        return theirs
+    return np.dtype(_NUMPY[name])
+
+
+@cache
+def _names() -> dict[np.dtype, str]:
+    """Return numpy dtype → short dtype name, for the types that are installed."""
+    import ml_dtypes
+
+    installed = [name for name, theirs in _ML_DTYPES.items() if hasattr(ml_dtypes, theirs)]
+    return {numpy_dtype(name): name for name in (*_NUMPY, *installed)}
 
 
 def dtype_of_array(array: np.ndarray) -> str:
-    """Return the short dtype name of an array as a run gives it; an array of objects holds strings."""
-    import onnx.helper
+    """Return the short dtype name of an array as a run gives it; an array of objects holds strings.
 
-    if array.dtype.kind in "OUS":
+    Raises
+    ------
+    ValueError
+        Where ONNX has no such type, or not in this byte order.
+    """
+    if array.dtype.kind in "OUST":
         return "string"
-    return DTYPES[onnx.helper.np_dtype_to_tensor_dtype(array.dtype)]
+    name = _names().get(array.dtype)
+    if name is None:
+        raise ValueError(f"ONNX has no element type for numpy's {array.dtype!r}")
+    return name
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ovpart.errors import ModelError
-from ovpart.model.types import dtype_name, numpy_dtype, packed_nbytes
+from ovpart.model.decode import array_of, values_of
+from ovpart.model.types import dtype_name, dtype_of_array, packed_nbytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,10 +45,7 @@ class Stored:
 
     def array(self) -> np.ndarray:
         """Return a view of the data; a new array for types smaller than a byte."""
-        if self.dtype in SUB_BYTE:
-            return _unpacked(self)
-        flat = self.buffer[self.offset : self.offset + self.nbytes].view(numpy_dtype(self.dtype))
-        return flat.reshape(self.shape)
+        return values_of(self.buffer[self.offset : self.offset + self.nbytes], self.dtype, self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +59,9 @@ class Inline:
 
     def array(self) -> np.ndarray:
         """Return a new array."""
-        import numpy as np
         import onnx
-        from onnx import numpy_helper
 
-        if isinstance(self.proto, onnx.SparseTensorProto):
-            return densified(self.proto)
-        # numpy_helper may give a read-only view of a temporary; engines want writeable memory.
-        return np.array(numpy_helper.to_array(self.proto))
+        return densified(self.proto) if isinstance(self.proto, onnx.SparseTensorProto) else array_of(self.proto)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +153,9 @@ class Weights:
 def computed(values: np.ndarray) -> Computed:
     """Return the entry of an array."""
     import numpy as np
-    import onnx.helper
 
     array = np.asarray(values)
-    dtype = dtype_name(onnx.helper.np_dtype_to_tensor_dtype(array.dtype)) or "undefined"
-    return Computed(dtype, tuple(array.shape), array.nbytes, array)
+    return Computed(dtype_of_array(array), tuple(array.shape), array.nbytes, array)
 
 
 def inline(proto: onnx.TensorProto) -> Inline:
@@ -192,10 +183,8 @@ def densified(proto: onnx.SparseTensorProto) -> np.ndarray:
         Where an index lies outside of the dims.
     """
     import numpy as np
-    from onnx import numpy_helper
 
-    values = numpy_helper.to_array(proto.values)
-    indices = numpy_helper.to_array(proto.indices)
+    values, indices = array_of(proto.values), array_of(proto.indices)
     shape = tuple(proto.dims)
     dense = np.zeros(shape, dtype=values.dtype)
     try:
@@ -236,14 +225,3 @@ class _Memory:
             "data": (address, False),
             "version": 3,
         }
-
-
-def _unpacked(stored: Stored) -> np.ndarray:
-    import onnx
-    from onnx import numpy_helper
-
-    from ovpart.model.types import dtype_number
-
-    tensor = onnx.TensorProto(data_type=dtype_number(stored.dtype), dims=stored.shape)
-    tensor.raw_data = stored.buffer[stored.offset : stored.offset + stored.nbytes].tobytes()
-    return numpy_helper.to_array(tensor)

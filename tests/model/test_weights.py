@@ -10,6 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from ovpart.model.read import read_model
+from ovpart.model.types import DTYPES, dtype_bits, dtype_name, dtype_of_array, numpy_dtype
 from ovpart.model.wire import LARGE_BYTES, stub_index
 from tests.model.protos import constant, external, model, node, saved, value
 
@@ -97,30 +98,71 @@ def test_small_and_shape_like_constants_stay_inside(tmp_path):
     np.testing.assert_array_equal(read.weights.array("s"), [3, 400])
 
 
-@pytest.mark.parametrize(
-    "kind",
-    ["FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16", "INT8", "UINT8", "INT16", "UINT16", "INT32", "UINT32", "INT64",
-     "UINT64", "BOOL", "COMPLEX64", "COMPLEX128", "FLOAT8E4M3FN", "FLOAT8E5M2", "INT4", "UINT4", "FLOAT4E2M1"],
-)  # fmt: skip
+KINDS = ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16", "INT8", "UINT8", "INT16", "UINT16", "INT32", "UINT32", "INT64",
+         "UINT64", "BOOL", "COMPLEX64", "COMPLEX128", "FLOAT8E4M3FN", "FLOAT8E5M2", "INT4", "UINT4", "FLOAT4E2M1",
+         "FLOAT8E8M0", "INT2", "UINT2")  # fmt: skip
+
+
+def packed(values, bits):
+    """Return values as raw_data has them: those below a byte share bytes, the first in the lowest bits."""
+    if bits >= 8:
+        return values.tobytes()
+    codes = values.view(np.uint8).reshape(-1) & ((1 << bits) - 1)
+    each = 8 // bits
+    codes = np.concatenate([codes, np.zeros(-len(codes) % each, np.uint8)]).reshape(-1, each)
+    return (codes << np.arange(0, 8, bits, dtype=np.uint8)).sum(1).astype(np.uint8).tobytes()
+
+
+def in_typed_field(tensor, raw, dtype):
+    """Move raw data to the field that onnx.proto has for the type."""
+    field, code = {
+        "f32": ("float_data", "<f4"),
+        "c64": ("float_data", "<f4"),
+        "f64": ("double_data", "<f8"),
+        "c128": ("double_data", "<f8"),
+        "i64": ("int64_data", "<i8"),
+        "u32": ("uint64_data", "<u4"),
+        "u64": ("uint64_data", "<u8"),
+        "i32": ("int32_data", "<i4"),
+        "i16": ("int32_data", "<i2"),
+        "i8": ("int32_data", "<i1"),
+    }.get(dtype, ("int32_data", f"<u{max(dtype_bits(dtype), 8) // 8}"))
+    getattr(tensor, field).extend(np.frombuffer(raw, code).tolist())
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if hasattr(TensorProto, k)])
 @pytest.mark.parametrize("raw", [True, False], ids=["raw", "typed field"])
 @pytest.mark.parametrize("rows", [2, 80], ids=["small", "large"])
-def test_every_element_type_reads_as_numpy_helper_does(kind, raw, rows):
+def test_every_element_type_is_read(kind, raw, rows):
     number = getattr(TensorProto, kind)
-    values = (np.arange(rows * 63) % 2).astype(helper.tensor_dtype_to_np_dtype(number)).reshape(rows, 63)
-    tensor = numpy_helper.from_array(values, "w")
-    if not raw:
-        tensor = helper.make_tensor("w", number, values.shape, values.reshape(-1).tolist())
-    assert tensor.HasField("raw_data") == raw
+    dtype = dtype_name(number)
+    values = (np.arange(rows * 63) % 2).astype(numpy_dtype(dtype)).reshape(rows, 63)
+    data = packed(values, dtype_bits(dtype))
+    tensor = TensorProto(name="w", data_type=number, dims=values.shape)
+    if raw:
+        tensor.raw_data = data
+    else:
+        in_typed_field(tensor, data, dtype)
     read = read_model(model([node("Identity", "w", "y")], (), [onnx.ValueInfoProto(name="y")], [tensor]))
-    got, want = read.weights.array("w"), numpy_helper.to_array(tensor)
-    assert got.dtype == want.dtype
+    got = read.weights.array("w")
+    assert got.dtype == values.dtype
     assert got.shape == (rows, 63)
-    assert got.tobytes() == want.tobytes()
+    assert got.tobytes() == values.tobytes()
     assert got.flags.writeable
+    assert read.weights.nbytes("w") == len(data)
+
+
+@pytest.mark.parametrize("kind", ["FLOAT", "INT64", "INT4"])
+def test_values_are_those_of_numpy_helper(kind):
+    number = getattr(TensorProto, kind)
+    tensor = helper.make_tensor("w", number, [9], [1, -2, 3, 0, 1, -1, 2, 2, 1])
+    read = read_model(model([node("Identity", "w", "y")], (), [onnx.ValueInfoProto(name="y")], [tensor]))
+    want = numpy_helper.to_array(tensor).astype(np.float64)
+    np.testing.assert_array_equal(read.weights.array("w").astype(np.float64), want)
 
 
 def test_strings_are_arrays_of_objects():
-    tensor = helper.make_tensor("w", TensorProto.STRING, [2], ["a", "ü"])
+    tensor = TensorProto(name="w", data_type=TensorProto.STRING, dims=[2], string_data=[b"a", "ü".encode()])
     read = read_model(model([node("Identity", "w", "y")], (), [onnx.ValueInfoProto(name="y")], [tensor]))
     assert read.weights.array("w").tolist() == ["a", "ü"]
     assert read.weights.dtype("w") == "string"
@@ -191,3 +233,11 @@ def test_the_digest_sees_every_byte_of_the_weights(tmp_path):
     first, second = (read_model(with_weight(constant("w", a))) for a in (BIG, changed))
     assert first.weights.digest() != second.weights.digest()
     assert first.weights.digest() == read_model(saved(tmp_path, with_weight(constant("w", BIG)))).weights.digest()
+
+
+def test_arrays_have_a_short_dtype_name_and_back():
+    for name in DTYPES[1:]:
+        assert dtype_of_array(np.zeros(2, numpy_dtype(name))) == name
+    assert dtype_of_array(np.zeros(2, np.longlong)) == "i64"
+    with pytest.raises(ValueError, match=">f4"):
+        dtype_of_array(np.zeros(2, ">f4"))
