@@ -6,6 +6,7 @@ import gc
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ovpart.capability.check import check, may_delegate
@@ -109,6 +110,24 @@ def plan_model(
     ]
     min_gain = DEFAULT_MIN_GAIN_US if options.min_gain is None else options.min_gain
     return make_plan(model, verdicts, labels, device=options.device, join=options.join, min_gain=min_gain)
+
+
+def held_back(model: Model, plan: Plan, reason: str) -> Plan:
+    """Return a plan of the same model with nothing delegated.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    plan : Plan
+        What was planned.
+    reason : str
+        Why what it delegates stays on onnxruntime.
+    """
+    labels: list[Label | None] = [FALLBACK] * len(model.graph.nodes)
+    alone = make_plan(model, plan.verdicts, labels, device=plan.device, join=plan.join, min_gain=plan.min_gain)
+    overruled = {index: reason for cluster in plan.delegated for index in cluster.nodes}
+    return replace(alone, overruled={**plan.overruled, **overruled})
 
 
 @contextmanager

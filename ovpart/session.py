@@ -108,7 +108,9 @@ class Session:
         self._planning_ms = 1e3 * (time.perf_counter() - start)
         refuse_unknown_operators(self._model, first, self._engines)
         self._folded = fold_constants(self._model)
-        self._form = Form(self._folded, self._engines, self._table, plan=first, progress=progress)
+        self._form = Form(
+            self._folded, self._engines, self._table, plan=first, measured=plan is None, progress=progress
+        )
         self._lock = threading.Lock()
         self._other_forms: dict[str, Form] = {}
         graph = self._model.graph

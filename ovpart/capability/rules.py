@@ -267,7 +267,7 @@ def _flag(of: Callable[[Port], bool]) -> Callable[[bool | Mapping[str, bool]], P
     def make(wanted: bool | Mapping[str, bool]) -> Predicate:
         if isinstance(wanted, bool):
             return lambda facts: any(of(p) for p in facts.inputs) is wanted
-        return lambda facts: all(any(of(p) for p in facts.input_ports(n)) is wish for n, wish in wanted.items())
+        return lambda facts: all(any(of(p) for p in facts.ports(n)) is wish for n, wish in wanted.items())
 
     return make
 

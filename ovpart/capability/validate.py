@@ -313,7 +313,7 @@ def _name_problems(
     outputs = {name for v in force for name in v.outputs}
     attributes = {name for v in force for name in v.attributes}
     for key, name in _formals_of(row):
-        both = key in ("types", "rank", "given", "omitted")
+        both = key in ("types", "rank", "dynamic", "empty", "given", "omitted")
         names = inputs | outputs if both else inputs
         if name in names or _positional(name) or (key == "types" and name in GROUPS):
             continue

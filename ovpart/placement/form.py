@@ -16,15 +16,16 @@ from ovpart.backend.cut import make_cut, port
 from ovpart.capability.demotion import Demotion
 from ovpart.capability.table import Table
 from ovpart.capability.verdict import Guard
-from ovpart.errors import OvpartError
+from ovpart.errors import CompileError, OvpartError
 from ovpart.model.graph import Model
 from ovpart.model.types import ValueType, dtype_of_array
 from ovpart.model.variants import with_types
 from ovpart.partition.boundary import boundary
 from ovpart.partition.plan import Plan
 from ovpart.placement.engines import Engines
-from ovpart.placement.realise import Progress, Realised, bind, demote_cluster, realise
-from ovpart.planning import FALLBACK, plan_model
+from ovpart.placement.race import Race
+from ovpart.placement.realise import Progress, Realised, bind, demote_cluster, realise, realise_alone
+from ovpart.planning import FALLBACK, held_back, plan_model
 from ovpart.runtime.guards import merge
 from ovpart.runtime.schedule import Schedule, bind_schedule
 
@@ -46,6 +47,8 @@ class Form:
         Whether guarded nodes may be delegated in this form.
     plan : Plan, optional
         Where it starts from; made here if not given.
+    measured : bool
+        Whether the first runs measure the plan against onnxruntime alone, unless the options say what to do.
     progress : callable, optional
         Told before each compile of a cluster.
 
@@ -63,6 +66,7 @@ class Form:
         *,
         guarded: bool = True,
         plan: Plan | None = None,
+        measured: bool = False,
         progress: Progress | None = None,
     ) -> None:
         self._model = model
@@ -77,6 +81,9 @@ class Form:
         self._guards: tuple[Guard, ...] = ()
         self._realised: Realised | None = None
         self._schedule: Schedule | None = None
+        self._race: Race | None = None
+        self._rival: Realised | None = None
+        self._measured = measured
         if not self._is_deferred:
             self._realise(self._plan)
 
@@ -107,11 +114,14 @@ class Form:
         RunError
             If onnxruntime, which answers where the device fails, fails on this input too.
         """
+        if self._race is not None:
+            return self._run_race(self._race, feed, wanted)
         schedule = self._schedule
         return self._first_run(feed, wanted) if schedule is None else schedule.run(feed, wanted)
 
     def close(self) -> None:
         """Let go of everything compiled."""
+        self._race = None
         for schedule in (self._schedule, self._plain):
             if schedule is not None:
                 schedule.close()
@@ -133,6 +143,40 @@ class Form:
         self._realised, self._plan, self._demotions = realised, realised.plan, realised.demotions
         self._guards = merge(realised.plan.guards) if self._guarded else ()
         self._schedule = bind(realised, on_failure=partial(self._answer_failure, realised))
+        self._race = self._race_for(realised)
+
+    def _race_for(self, realised: Realised) -> Race | None:
+        """Return what measures a plan that rests on predictions alone; None where the user has said what to do."""
+        options = self._engines.options
+        told = options.min_gain is not None or options.pin or options.emulate or options.strict
+        if not self._measured or told or not realised.plan.delegated or self._schedule is None:
+            return None
+        try:
+            self._rival = realise_alone(self._model, held_back(self._model, realised.plan, ""), self._engines)
+        except CompileError as error:
+            _log.info("onnxruntime alone does not take the model: %s", error)
+            return None
+        return Race(self._schedule, bind(self._rival))
+
+    def _run_race(self, race: Race, feed: Mapping[str, Array], wanted: Sequence[str] | None) -> list[Array]:
+        outputs = race.run(feed, wanted)
+        if race.is_over:
+            with self._lock:
+                if self._race is race:
+                    self._end_race(race)
+        return outputs
+
+    def _end_race(self, race: Race) -> None:
+        """Keep what was faster and let go of the other."""
+        rival, self._race, self._rival = self._rival, None, None
+        planned_us, plain_us = race.medians_us()
+        if planned_us <= plain_us or rival is None:
+            return
+        told = f"not worth a cluster: measured {planned_us:.0f} µs a run, onnxruntime alone {plain_us:.0f} µs"
+        _log.info("%s", told)
+        self._plan = held_back(self._model, self._plan, told)
+        self._guards = ()
+        self._realised, self._schedule = rival, race.plain
 
     def _answer_failure(
         self, failed: Realised, cluster_id: str, error: OvpartError, feed: Mapping[str, Array]

@@ -104,6 +104,18 @@ def realise(
         plan = replan(learnt)
 
 
+def realise_alone(model: Model, plan: Plan, engines: Engines) -> Realised:
+    """Compile a plan of one cluster, without repair.
+
+    Raises
+    ------
+    CompileError
+        If the engine refuses it.
+    """
+    (cluster,) = plan.clusters
+    return Realised(model, plan, {_key(cluster): compile_cluster(model, cluster, engines, alone=True)}, ())
+
+
 def _key(cluster: Cluster) -> tuple[str, Label]:
     return cluster.id, cluster.label
 

@@ -1,0 +1,72 @@
+"""A plan against onnxruntime alone, on the user's own inputs: what was predicted to pay is measured once.
+
+The cost table was fitted on one machine. On another instruction set the same engine may lose what it was to win:
+a residual network that ties on AVX-512 takes openvino twice onnxruntime's time on AVX2 (2026.4.1 and 1.31.1).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from statistics import median
+from time import perf_counter, sleep
+
+from ovpart.backend.base import Array
+from ovpart.runtime.schedule import Schedule
+
+ROUNDS = 3
+"""Calls that are used to measure; the first call of all warms both up and is not counted."""
+PAUSE_S = 0.005
+"""Rest before each contestant, so that the threads of the one before have stopped to spin."""
+
+
+class Race:
+    """Answers calls with the plan's schedule, and measures onnxruntime alone beside it until it is known which wins.
+
+    Parameters
+    ----------
+    planned : Schedule
+        The plan's.
+    plain : Schedule
+        The whole model on onnxruntime.
+    """
+
+    def __init__(self, planned: Schedule, plain: Schedule) -> None:
+        self.planned = planned
+        self.plain = plain
+        self._calls = 0
+        self._seconds: list[tuple[float, float]] = []
+        self._lock = threading.Lock()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether enough has been measured."""
+        return len(self._seconds) >= ROUNDS
+
+    def medians_us(self) -> tuple[float, float]:
+        """Return the median time of a run in µs: the plan's, onnxruntime's."""
+        planned, plain = zip(*self._seconds, strict=True)
+        return 1e6 * median(planned), 1e6 * median(plain)
+
+    def run(self, feed: Mapping[str, Array], wanted: Sequence[str] | None) -> list[Array]:
+        """Answer a call; one thread at a time measures, the others are answered at once."""
+        if not self._lock.acquire(blocking=False):
+            return self.planned.run(feed, wanted)
+        try:
+            answer = self.planned.run(feed, wanted)
+            if self._calls == 0:
+                self.plain.run(feed, wanted)
+            elif not self.is_over:
+                self._seconds.append((_seconds(self.planned, feed, wanted), _seconds(self.plain, feed, wanted)))
+            self._calls += 1
+            return answer
+        finally:
+            self._lock.release()
+
+
+def _seconds(schedule: Schedule, feed: Mapping[str, Array], wanted: Sequence[str] | None) -> float:
+    sleep(PAUSE_S)
+    schedule.run(feed, wanted)
+    start = perf_counter()
+    schedule.run(feed, wanted)
+    return perf_counter() - start
