@@ -110,7 +110,7 @@ class Options:
         "microseconds per run, 0 or more",
         "The predicted saving per run that a connected piece of a cluster must bring, or it stays on onnxruntime. "
         "0 switches the filter off: all that the device may take is delegated, at a loss too. "
-        "Without it, the figure of the cost table holds, and a session measures on its first runs whether that was right.",
+        "Without it, the figure of the cost table holds, and a session measures on its first runs if it was right.",
     )
     unknown: str | None = _option(
         _one_of("delegate", "fallback"),
