@@ -343,3 +343,19 @@ def test_if_needs_a_flat_condition_and_one_rank(
 ) -> None:
     (found,) = check(read_model(branches(condition, then_rank)), device, shipped())
     assert found.state is state, found
+
+
+@pytest.mark.parametrize(("size", "state"), [(3, State.SUPPORTED), ("n", State.UNSUPPORTED)])
+def test_if_needs_results_of_fixed_shape(size: int | str, state: State) -> None:
+    """Beside two MatMuls of the same open size, what follows the If reads memory that the MatMuls have taken."""
+
+    def body(op: str) -> onnx.GraphProto:
+        made = helper.make_tensor_value_info(op, 1, None)
+        return helper.make_graph([helper.make_node(op, ["x"], [op])], op, [], [made])
+
+    node = helper.make_node("If", ["c"], ["y"], then_branch=body("Neg"), else_branch=body("Abs"))
+    inputs = [helper.make_tensor_value_info("x", 1, [size]), helper.make_tensor_value_info("c", 9, [])]
+    graph = helper.make_graph([node], "g", inputs, [onnx.ValueInfoProto(name="y")])
+    model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+    (found,) = check(read_model(model), "CPU", shipped())
+    assert found.state is state, found

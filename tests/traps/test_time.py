@@ -110,10 +110,10 @@ def choices(depth):
     for level in range(depth):
         then = body.replace("v = ", f"v{level} = ", 1)
         body = (
-            f"v = If (c) <then_branch = t{level} () => (float[n] v{level}) {{ {then} }}, "
-            f"else_branch = e{level} () => (float[n] w{level}) {{ w{level} = Neg(x) }}>"
+            f"v = If (c) <then_branch = t{level} () => (float[2] v{level}) {{ {then} }}, "
+            f"else_branch = e{level} () => (float[2] w{level}) {{ w{level} = Neg(x) }}>"
         )
-    return model(f"g (float[n] x, bool c) => (float[n] y) {{ {body}  y = Exp(v) }}")
+    return model(f"g (float[2] x, bool c) => (float[2] y) {{ {body}  y = Exp(v) }}")
 
 
 @pytest.mark.parametrize(("depth", "engine"), [(3, "openvino"), (30, "onnxruntime")])
