@@ -17,8 +17,13 @@ if TYPE_CHECKING:
     import onnx
 
 
+# What stands in a checkout in place of a file that git-lfs has not fetched (its specification, "The pointer").
+_LARGE_FILE_POINTER = b"version https://git-lfs"
 _LIMIT = 1 << 31
 """Bytes: protobuf serializes nothing that is larger."""
+
+
+_LFS_POINTER = b"version https://git-lfs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +88,14 @@ def _parsed(path: Path | None, given: onnx.ModelProto | bytes | Path, what: str,
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
+    if buffer[: len(_LFS_POINTER)].tobytes() == _LFS_POINTER:
+        raise ModelError(f"{what} is a git-lfs pointer to a model, not the model: run `git lfs pull` where it lies")
     try:
         small, regions = skeleton(buffer.data)
         proto = onnx.ModelProto.FromString(small)
     except (WireError, DecodeError) as error:
+        if bytes(buffer[: len(_LARGE_FILE_POINTER)]) == _LARGE_FILE_POINTER:
+            raise ModelError(f"{what} is a git-lfs pointer, not the model itself: fetch it (git lfs pull)") from None
         raise ModelError(f"{what} is no ONNX model, or is cut off: {error}") from None
     if not proto.HasField("graph"):
         raise ModelError(f"{what} has no graph: it is no ONNX model, or nothing but its header")
