@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit models models-test long clean
+.PHONY: help setup demo test lint types unit models models-test long stress clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -65,6 +65,9 @@ models-test: models ## run every real model and compare it with onnxruntime
 long: setup ## the tests that take minutes
 	@echo "pytest, long tests"
 	@$(PYTEST) -m "long and not models" tests
+
+stress: setup ## ten thousand runs from eight threads, answers and memory watched
+	@$(BIN)/python benchmarks/stress.py
 
 clean: ## take away .venv and everything that was built
 	@echo "removing $(VENV), build output and caches"
