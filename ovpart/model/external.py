@@ -53,6 +53,9 @@ class Files:
             where offset or length is no number, negative, past the end, or not what the dims ask for.
         """
         entries = {e.key: e.value for e in tensor.external_data}
+        if len(entries) < len(tensor.external_data):
+            # Readers may follow different ones, so that what is checked would not be what is read.
+            raise ModelError(f"the external data of tensor {tensor.name!r} says twice what its location or place is")
         check_text((*entries, *entries.values()), f"the external data of tensor {tensor.name!r}")
         location = entries.get("location", "")
         subject = f"the external data of tensor {tensor.name!r} (location {location!r})"

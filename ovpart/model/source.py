@@ -23,9 +23,6 @@ _LIMIT = 1 << 31
 """Bytes: protobuf serializes nothing that is larger."""
 
 
-_LFS_POINTER = b"version https://git-lfs"
-
-
 @dataclass(frozen=True, slots=True)
 class Source:
     """A model that was parsed, and not yet looked at.
@@ -88,14 +85,14 @@ def _parsed(path: Path | None, given: onnx.ModelProto | bytes | Path, what: str,
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-    if buffer[: len(_LFS_POINTER)].tobytes() == _LFS_POINTER:
-        raise ModelError(f"{what} is a git-lfs pointer to a model, not the model: run `git lfs pull` where it lies")
     try:
         small, regions = skeleton(buffer.data)
         proto = onnx.ModelProto.FromString(small)
     except (WireError, DecodeError) as error:
         if bytes(buffer[: len(_LARGE_FILE_POINTER)]) == _LARGE_FILE_POINTER:
             raise ModelError(f"{what} is a git-lfs pointer, not the model itself: fetch it (git lfs pull)") from None
+        if "depth" in str(error).lower():  # upb's word for it
+            raise ModelError(f"{what} is nested deeper than protobuf reads: 100 messages, or some 30 bodies") from None
         raise ModelError(f"{what} is no ONNX model, or is cut off: {error}") from None
     if not proto.HasField("graph"):
         raise ModelError(f"{what} has no graph: it is no ONNX model, or nothing but its header")

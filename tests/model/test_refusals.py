@@ -190,6 +190,12 @@ def test_what_is_no_model_is_refused_as_file_and_as_bytes(name, tmp_path):
             read_model(source)
 
 
+def test_a_pointer_of_git_lfs_is_told_from_a_broken_model(tmp_path):
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 98765432\n"
+    with pytest.raises(ModelError, match="git lfs pull"):
+        read_model(saved(tmp_path, pointer))
+
+
 def test_places_that_are_no_file_are_refused(tmp_path):
     with pytest.raises(ModelError, match=r"nothing\.onnx"):
         read_model(tmp_path / "nothing.onnx")
@@ -239,6 +245,25 @@ def test_external_data_is_read_from_the_models_folder_alone(name, folder):
     with pytest.raises(ModelError) as refused:
         read_model(with_weight(folder, **place))
     assert culprit in str(refused.value)
+
+
+def test_two_locations_for_one_tensor_are_refused(folder):
+    tensor = external("w", [2, 3], "w.bin")
+    tensor.external_data.add(key="location", value="other.bin")
+    with pytest.raises(ModelError, match="twice"):
+        read_model(saved(folder, add(tensor)))
+
+
+def test_bodies_nested_without_end_are_refused():
+    data = b""
+    for _ in range(400):  # graph → node → attribute → graph
+        for number in (6 << 3 | 2, 5 << 3 | 2, 1 << 3 | 2):
+            length = len(data)
+            size = bytes([length]) if length < 128 else bytes([length & 127 | 128, length >> 7])
+            data = bytes([number]) + size + data
+    length = len(data)
+    with pytest.raises(ModelError, match="nested"):
+        read_model(b"\x3a" + bytes([length & 127 | 128, length >> 7]) + data)
 
 
 def test_links_out_of_the_folder_and_what_is_no_file_are_not_opened(folder):
