@@ -182,7 +182,7 @@ def bound_ports(model: Any, inputs: Sequence[Port], outputs: Sequence[Port], use
     Raises
     ------
     CompileError
-        If the ports of the two do not fit.
+        If the ports of the two do not fit in number, order, dtypes or shapes.
     """
     if len(model.outputs) != len(outputs):
         raise CompileError(
@@ -190,6 +190,7 @@ def bound_ports(model: Any, inputs: Sequence[Port], outputs: Sequence[Port], use
         )
     seen = [set(value.names) for value in model.inputs]
     _check_types(outputs, model.outputs, "output")
+    _check_shapes(outputs, model.outputs)
     slots: list[int | None] = [None] * len(inputs)
     by_name = {name: index for index, names in enumerate(seen) for name in names}
     for position, end in enumerate(inputs):
@@ -222,6 +223,20 @@ def _check_types(ends: Sequence[Port], found: Sequence[Any], what: str) -> None:
         expected, seen = OPENVINO_NAMES.get(end.dtype or ""), value.get_element_type().get_type_name()
         if end.dtype is not None and expected != seen:
             raise CompileError(f"{what} {end.name!r} is {seen} in openvino, {end.dtype} in the model", stage="convert")
+
+
+def _check_shapes(ends: Sequence[Port], found: Sequence[Any]) -> None:
+    """Check what openvino takes operators for: it reads some by the rules of another opset (ReduceL1 of 13 to 17)."""
+    for end, value in zip(ends, found, strict=True):
+        seen = value.get_partial_shape()
+        if end.shape is None or seen.rank.is_dynamic:
+            continue
+        dims = [dim.get_length() if dim.is_static else None for dim in seen]
+        pairs = zip(dims, end.shape, strict=False)
+        if len(dims) != len(end.shape) or any(x not in (None, y) for x, y in pairs if isinstance(y, int)):
+            raise CompileError(
+                f"output {end.name!r} is of shape {dims} in openvino, {list(end.shape)} in the model", stage="convert"
+            )
 
 
 def _constant(array: Array, name: str) -> Any:

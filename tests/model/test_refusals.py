@@ -162,6 +162,17 @@ BROKEN = {
 }
 
 
+def test_a_tensor_cannot_claim_the_data_of_another():
+    proto = model(
+        [node("Add", "x w", "a"), node("Add", "a v", "y")],
+        [value("x", (600,))],
+        [value("y", (600,))],
+        [constant("w", np.zeros(600, np.float32)), external("v", [600], "*/ovpart/*", 0)],
+    )
+    with pytest.raises(ModelError, match="reserved"):
+        read_model(proto)
+
+
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_model_is_refused_by_the_name_of_the_culprit(name):
     make, culprit = BROKEN[name]
