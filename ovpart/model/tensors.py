@@ -41,6 +41,7 @@ class Tensors:
     def __init__(self, stored: Sequence[Stored], files: Files) -> None:
         self.stored = list(stored)
         self.files = files
+        self._claimed: set[int] = set()
 
     def graph(self, graph: onnx.GraphProto, *, apart: bool) -> None:
         """Take in the initializers of a scope; those of bodies stay in them, whatever their size.
@@ -74,8 +75,9 @@ class Tensors:
     def _take(self, tensor: onnx.TensorProto, where: str, apart: bool) -> None:
         index = stub_index(tensor)
         if index is not None:
-            if not 0 <= index < len(self.stored):
+            if not 0 <= index < len(self.stored) or index in self._claimed:
                 raise ModelError(f"{where} has a location that is reserved for ovpart")
+            self._claimed.add(index)
             found = self.stored[index]
             check_tensor(tensor, where, found.nbytes)
             self.stored[index] = replace(found, dtype=dtype_name(tensor.data_type) or "", shape=tuple(tensor.dims))
