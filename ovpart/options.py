@@ -7,11 +7,11 @@ command line, ``docs/options.md`` and the report, where each option stands with 
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from ovpart import conversions
 from ovpart.errors import OptionError
 
 
@@ -44,68 +44,18 @@ def _option(convert: Callable[[Any], Any], default: Any, expects: str, doc: str,
     return field(default=default, metadata=about)
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
-
-
-def _one_of(*names: str) -> Callable[[Any], str]:
-    def convert(value: Any) -> str:
-        if _text(value).lower() not in names:
-            raise ValueError
-        return str(value).lower()
-
-    return convert
-
-
-def _flag(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
-    return words[_text(value).lower()] if _text(value).lower() in words else _refuse()
-
-
-def _refuse() -> Any:
-    raise ValueError
-
-
-def _microseconds(value: Any) -> float:
-    number = float(value)
-    return number if number >= 0 else _refuse()
-
-
-def _count(value: Any) -> int:
-    if isinstance(value, bool) or int(value) != float(value) or int(value) < 1:
-        raise ValueError
-    return int(value)
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(_text(item) for item in value)
-
-
-def _tables(value: Any) -> tuple[Any, ...]:
-    one = isinstance(value, (str, os.PathLike, Mapping))
-    return (value,) if one else tuple(value)
-
-
-def _mapping(value: Any) -> Mapping[str, object]:
-    return {_text(key): item for key, item in dict(value).items()}
-
-
 @dataclass(frozen=True, slots=True)
 class Options:
     """The effective value of every option; :func:`declared` tells what each one means."""
 
     device: str = _option(
-        _text,
+        conversions.text,
         "CPU",
         "a device name such as 'CPU', 'GPU', 'GPU.0' or 'NPU'",
         "The device that nodes are delegated to; what it cannot take runs on onnxruntime's CPU engine.",
     )
     min_gain: float | None = _option(
-        _microseconds,
+        conversions.microseconds,
         None,
         "microseconds per run, 0 or more",
         "The predicted saving per run that a connected piece of a cluster must bring, or it stays on onnxruntime. "
@@ -113,67 +63,67 @@ class Options:
         "Without it, the figure of the cost table holds, and a session measures on its first runs if it was right.",
     )
     unknown: str | None = _option(
-        _one_of("delegate", "fallback"),
+        conversions.one_of("delegate", "fallback"),
         None,
         "'delegate' or 'fallback'",
         "What to do with nodes that nobody has measured on this device. "
         "Without it, the table's choice for the device holds.",
     )
     semantics: str = _option(
-        _one_of("fast", "ieee"),
+        conversions.one_of("fast", "ieee"),
         "fast",
         "'fast' or 'ieee'",
         "'fast' lets the device differ in NaN propagation and in int32 arithmetic beyond 2**24; 'ieee' keeps the "
         "operators where that happens on onnxruntime.",
     )
     exclude: tuple[str, ...] = _option(
-        _texts,
+        conversions.texts,
         (),
         "operator types, node names, globs or regions 'a..b'",
         "Nodes that must stay on onnxruntime, whatever the table says.",
     )
     pin: tuple[str, ...] = _option(
-        _texts,
+        conversions.texts,
         (),
         "operator types, node names, globs or regions 'a..b'",
         "Nodes that are delegated even where the table says no, with a warning. "
         "A compile that fails still demotes them.",
     )
     table: tuple[Any, ...] = _option(
-        _tables,
+        conversions.tables,
         (),
         "paths of overlay files, or mappings of the same form",
         "Support tables of your own, laid over the shipped one; the first match wins.",
     )
     join: str = _option(
-        _one_of("joined", "connected"),
+        conversions.one_of("joined", "connected"),
         "joined",
         "'joined' or 'connected'",
         "'joined' gives the fewest clusters; 'connected' gives clusters that are connected subgraphs, more of them.",
     )
     strict: bool = _option(
-        _flag,
+        conversions.flag,
         False,
         "true or false",
         "Raise where a cluster would be demoted because the engine refuses it or fails.",
         planning=False,
     )
     emulate: bool = _option(
-        _flag,
+        conversions.flag,
         False,
         "true or false",
         "Plan for the device asked for, though it is not on this machine, and run its clusters on the CPU.",
         planning=False,
     )
     num_threads: int | None = _option(
-        _count,
+        conversions.count,
         None,
         "a number of threads, 1 or more",
         "Threads of each engine. Without it, each engine's own default.",
         planning=False,
     )
     config: Mapping[str, object] = _option(
-        _mapping,
+        conversions.mapping,
         {},
         "a mapping of openvino property names to values",
         "Properties handed to openvino for every cluster, after ovpart's own.",

@@ -28,6 +28,7 @@ PUBLIC = {
 # The house, ground floor first: a room imports from lower floors, and from nothing else but itself.
 FLOORS = (
     {"errors"},
+    {"conversions"},
     {"options"},
     {"model"},
     {"capability"},
