@@ -86,7 +86,7 @@ class Options:
         conversions.texts,
         (),
         "operator types, node names, globs or regions 'a..b'",
-        "Nodes that are delegated even where the table says no, with a warning. "
+        "Nodes that are delegated even where the table says no, with a warning, or where it does not pay. "
         "A compile that fails still demotes them.",
     )
     table: tuple[Any, ...] = _option(

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ovpart.capability.check import check, may_delegate
+from ovpart.capability.control import PIN, select
 from ovpart.capability.demotion import Demotion, lay_over
 from ovpart.capability.table import Table, load_table
 from ovpart.model.graph import Model
@@ -109,7 +110,10 @@ def plan_model(
         for node, verdict in zip(model.graph.nodes, verdicts, strict=True)
     ]
     min_gain = DEFAULT_MIN_GAIN_US if options.min_gain is None else options.min_gain
-    return make_plan(model, verdicts, labels, device=options.device, join=options.join, min_gain=min_gain)
+    # What the user pins, and what onnxruntime refuses, must not fall back to it because it does not pay.
+    kept = {node.index for node in model.graph.nodes if node.key in refused} if refused else set()
+    kept.update(*(select(model.graph, selector, PIN) for selector in options.pin))
+    return make_plan(model, verdicts, labels, device=options.device, join=options.join, min_gain=min_gain, kept=kept)
 
 
 def held_back(model: Model, plan: Plan, reason: str) -> Plan:

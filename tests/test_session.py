@@ -89,14 +89,15 @@ def test_large_integers_take_the_plan_without_guarded_nodes():
     assert session.report.coverage == 1.0
 
 
-def test_overridden_initializer_holds_for_its_call_only():
+@pytest.mark.parametrize("min_gain", [0, None], ids=["delegated", "as planned"])
+def test_overridden_initializer_holds_for_its_call_only(min_gain):
     proto = model(
         [h.make_node("Mul", ["x", "w"], ["y"])],
         [value("x", ["n", 4]), value("w", [4])],
         [value("y", ["n", 4])],
         [nh.from_array(np.full(4, 2, np.float32), "w")],
     )
-    session = ovpart.Session(proto, min_gain=0)
+    session = ovpart.Session(proto, min_gain=min_gain)
     np.testing.assert_allclose(session.run(None, {"x": X})[0], 2 * X)
     np.testing.assert_allclose(session.run(None, {"x": X, "w": np.full(4, 5, np.float32)})[0], 5 * X)
     np.testing.assert_allclose(session.run(None, {"x": X})[0], 2 * X)

@@ -99,7 +99,7 @@ class Form:
 def names_of(formals: Sequence[Formal], count: int) -> tuple[str, ...]:
     """Return the formal names parallel to `count` actual values; a variadic one is repeated for each of its actuals."""
     names = [f.name for f in formals[:count]]
-    if formals and len(names) < count:
+    if formals and formals[-1].variadic and len(names) < count:
         names.extend([formals[-1].name] * (count - len(names)))
     names.extend([""] * (count - len(names)))
     return tuple(names)

@@ -168,6 +168,8 @@ class Model:
         What the reader mended or ignored ("value_info of 'x' says [1,3], inference says [2,3]").
     learnt : mapping of str to ValueType
         Types of main-scope values that were seen at run time (:func:`ovpart.model.variants.with_types`).
+    general : bool
+        Whether initializers that can be overridden are inputs here (:func:`ovpart.model.variants.general_form`).
     """
 
     name: str
@@ -182,8 +184,9 @@ class Model:
     notes: tuple[str, ...] = ()
     learnt: Mapping[str, ValueType] = field(default_factory=dict)
     inlined: bool = False
+    general: bool = False
 
     @property
     def is_untouched(self) -> bool:
         """Whether an engine that takes the source whole computes the same graph, no less folded than this one."""
-        return not self.inlined and not self.graph.overridable
+        return not self.inlined and not self.general and not self.graph.overridable

@@ -40,7 +40,7 @@ def general_form(model: Model) -> Model:
     # What was computed from the default values does not hold for others.
     entries = {name: entry for name, entry in model.weights.entries.items() if graph.is_constant(name)}
     typed = infer(proto, graph, model.opsets).graph
-    return replace(model, proto=proto, graph=typed, weights=Weights(entries), learnt={})
+    return replace(model, proto=proto, graph=typed, weights=Weights(entries), learnt={}, general=True)
 
 
 def with_types(model: Model, types: Mapping[str, ValueType]) -> Model:

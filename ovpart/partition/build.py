@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from ovpart.capability.verdict import Verdict
@@ -29,7 +30,7 @@ USER_RULES = frozenset({"pin", "exclude"})
 class _Draft:
     """A plan in the making: integers for nodes and labels.
 
-    ``labels[i]`` is an index into `kinds`; the fallback is the last of them.
+    ``labels[i]`` is an index into `kinds`; the fallback is the last of them. What is `kept` has its label for good.
     """
 
     graph: Graph
@@ -39,6 +40,7 @@ class _Draft:
     preds: list[list[int]]
     overruled: dict[int, str]
     unknown_dim: int
+    kept: frozenset[int]
 
     @property
     def fallback(self) -> int:
@@ -56,22 +58,21 @@ def make_plan(
     costs: CostTable | None = None,
     part_limit: int = PART_LIMIT,
     fallback: Label = FALLBACK,
+    kept: Collection[int] = (),
 ) -> Plan:
-    """Partition the main scope of a model.
+    """Partition the main scope of a model; equal arguments give equal plans, however its nodes are ordered and named.
 
     Parameters
     ----------
-    model : Model
-        The model.
     verdicts : sequence of Verdict
-        One a node.
+        One a node of the model.
     labels : sequence of Label or None
         Where each node may run: the device's label if it may be delegated, else the fallback's (or the last resort's).
         For constant and dead nodes it is not looked at.
     device : str
         The device asked for.
     join : str
-        ``"joined"``: as few clusters as possible. ``"connected"``: each cluster connected.
+        ``"joined"`` (as few clusters as possible) or ``"connected"`` (each cluster connected).
     min_gain : float
         Predicted saving, in µs per run, that a component must bring to be delegated; 0: every component is.
     costs : CostTable, optional
@@ -79,23 +80,18 @@ def make_plan(
     part_limit : int
         Connected elementwise nodes that a delegated cluster may have before it is compiled in parts.
     fallback : Label
-        Where nodes go that turn out not to be worth delegating.
-
-    Returns
-    -------
-    Plan
-        The same for the same arguments, whatever the order and the names of the nodes in the file.
+        Where nodes go that turn out not to be worth delegating; those that are `kept` stay where their label says.
 
     Raises
     ------
     PlanError
         If a node that computes has no label, or there is not one verdict and one label a node.
     """
-    table = costs or CostTable()
-    draft = _draft(model.graph, verdicts, labels, fallback, table.unknown_dim)
+    costs = costs or CostTable()
+    draft = _draft(model.graph, verdicts, labels, fallback, costs.unknown_dim, kept)
     _hold_back_endless(draft, part_limit)
     atoms = _settled_atoms(draft)
-    line = _line(draft, atoms, join == "connected", min_gain, table)
+    line = _line(draft, atoms, join == "connected", min_gain, costs)
     clusters, places = _clusters(draft, line, part_limit)
     return Plan(
         graph=model.graph,
@@ -113,7 +109,12 @@ def make_plan(
 
 
 def _draft(
-    graph: Graph, verdicts: Sequence[Verdict], labels: Sequence[Label | None], fallback: Label, unknown_dim: int
+    graph: Graph,
+    verdicts: Sequence[Verdict],
+    labels: Sequence[Label | None],
+    fallback: Label,
+    unknown_dim: int,
+    kept: Collection[int],
 ) -> _Draft:
     """Return labels as numbers, and predecessors; constant and dead nodes get neither."""
     if not len(graph.nodes) == len(verdicts) == len(labels):
@@ -144,7 +145,8 @@ def _draft(
         if node.captures:
             before += [p for name in node.captures if (p := source(name)) is not None and not idle[p]]
         preds.append(before)
-    return _Draft(graph, verdicts, kinds, numbers, preds, {}, unknown_dim)
+    users = (index for index, verdict in enumerate(verdicts) if verdict.rule in USER_RULES)
+    return _Draft(graph, verdicts, kinds, numbers, preds, {}, unknown_dim, frozenset(kept).union(users))
 
 
 def _ordered_kinds(found: Iterable[Label], fallback: Label) -> list[Label]:
@@ -173,7 +175,7 @@ def _hold_back_endless(draft: _Draft, part_limit: int) -> None:
     """Give nodes to the fallback whose bodies, or many inputs, would compile without end."""
     for node in draft.graph.nodes:
         label = draft.labels[node.index] if node.bodies or len(node.inputs) > part_limit else None
-        if label is None or not draft.kinds[label].delegated or draft.verdicts[node.index].rule in USER_RULES:
+        if label is None or not draft.kinds[label].delegated or node.index in draft.kept:
             continue
         why = endless(node, part_limit)
         if why:
@@ -186,7 +188,7 @@ def _hold_back(draft: _Draft, unit: Atom) -> bool:
     labels, nodes = draft.labels, draft.graph.nodes
     blocker = next((i for i in unit.nodes if labels[i] == draft.fallback), None)
     others = [i for i in unit.nodes if labels[i] != draft.fallback]
-    if blocker is None or not others or any(draft.verdicts[i].rule in USER_RULES for i in others):
+    if blocker is None or not others or not draft.kept.isdisjoint(others):
         return False
     for index in others:
         labels[index] = draft.fallback
@@ -206,10 +208,13 @@ def _line(draft: _Draft, atoms: Sequence[Sequence[int]], connected: bool, min_ga
         return partition(draft.preds, draft.labels, atoms=atoms, values_of=near, connected=connected)
     graph = draft.graph
     engines = [None if label is None else draft.kinds[label].engine for label in draft.labels]
+    gains = node_gains(graph, engines, draft.kinds[draft.fallback].engine, costs)
+    for index in draft.kept:
+        gains[index] = math.inf
     found = recolour(
         draft.preds,
         draft.labels,
-        gain_us=node_gains(graph, engines, draft.kinds[draft.fallback].engine, costs),
+        gain_us=gains,
         values=_values(draft),
         fallback=draft.fallback,
         min_gain=min_gain,

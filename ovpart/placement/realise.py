@@ -98,6 +98,9 @@ def realise(
         if engines.options.strict or cluster.label == LAST_RESORT:
             raise error
         fresh = _demote(model, cluster, error, engines, len(learnt) - len(demotions))
+        known_already = {(d.node, d.engine) for d in learnt}
+        if all((d.node, d.engine) in known_already for d in fresh):
+            raise error  # planning has no other place for these nodes: it would be asked for ever
         for demotion in fresh[:1]:
             _log.warning("%s refused %s: %s", demotion.engine, demotion.node, demotion.words.strip()[:200])
         learnt.extend(fresh)

@@ -112,3 +112,16 @@ def test_outputs_that_no_node_makes_are_returned_where_onnxruntime_has_the_model
     np.testing.assert_array_equal(y, np.maximum(X, 0))
     np.testing.assert_array_equal(x, X)
     np.testing.assert_array_equal(w, [4, 5])
+
+
+def test_what_onnxruntime_refuses_is_delegated_even_where_it_does_not_pay():
+    engines = Engines(resolve({}), {"openvino": FakeBackend(), "onnxruntime": FakeBackend(operators={"Relu"})})
+    form = Form(fold_constants(read_model(chain("Relu", "Exp"))), engines, load_table())
+    assert places(form)["Exp"] == "openvino"
+    np.testing.assert_allclose(form.run({"x": X}, None)[0], np.exp(np.maximum(X, 0)), 1e-6)
+
+
+def test_what_is_pinned_is_delegated_even_where_it_does_not_pay():
+    engines = Engines(resolve({"pin": "Exp"}), {"openvino": FakeBackend()})
+    form = Form(fold_constants(read_model(chain("Relu", "Exp"))), engines, load_table())
+    assert places(form)["Exp"] == "openvino"
