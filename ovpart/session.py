@@ -14,7 +14,7 @@ from ovpart.backend.base import Array
 from ovpart.backend.cut import port
 from ovpart.backend.fold import fold_constants
 from ovpart.capability.table import load_table
-from ovpart.errors import OptionError, PlanError
+from ovpart.errors import InputError, OptionError, PlanError
 from ovpart.model.graph import Model
 from ovpart.model.read import read_model
 from ovpart.model.typeproto import read_type
@@ -24,6 +24,7 @@ from ovpart.partition.plan import Plan
 from ovpart.placement.engines import EMULATING_DEVICE, Engines, require_device
 from ovpart.placement.form import Form
 from ovpart.placement.known_operators import refuse_unknown_operators
+from ovpart.placement.verify import REPEATS, Asked
 from ovpart.planning import plan_model
 from ovpart.report.model import Report, make_report
 from ovpart.runtime.feed import FeedCheck, onnx_type
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     import onnx
 
     from ovpart.placement.realise import Progress
+    from ovpart.placement.verification import Verification
 
 _log = logging.getLogger("ovpart")
 
@@ -196,6 +198,54 @@ class Session:
             Whether all is done. Compiles happen in the foreground, so that there is nothing to wait for.
         """
         return True
+
+    def verify(
+        self,
+        feed: Mapping[str, Array] | Sequence[Mapping[str, Array]],
+        *,
+        tolerance: float | None = None,
+        repeats: int | None = None,
+        bisect: bool = True,
+        origin: str = "given",
+    ) -> Verification:
+        """Hold every cluster, every value that crosses, and the outputs against onnxruntime alone.
+
+        Parameters
+        ----------
+        feed : mapping of str to array, or several
+            Inputs, as :meth:`run` takes them. With several, runs on one are held against state that another has left.
+        tolerance : float, optional
+            Largest error over the range for floats of every dtype; by default a bound for each dtype.
+        repeats : int, optional
+            How often each input is run; 2 by default.
+        bisect : bool
+            Whether clusters that are wrong are searched for the node that makes them so.
+        origin : str
+            Where the inputs are from, for the text.
+
+        Returns
+        -------
+        Verification
+            ``is_right``; ``clusters`` and ``outputs`` with their errors; ``culprits``; as text and as JSON.
+
+        Raises
+        ------
+        InputError
+            As :meth:`run`; also where there is no feed.
+        RunError, CompileError
+            If onnxruntime itself cannot compute the model on these inputs.
+        """
+        feeds = [feed] if isinstance(feed, Mapping) else list(feed)
+        if not feeds:
+            message = "nothing to verify on: give at least one feed"
+            raise InputError(message)
+        checked = [self._check(one) for one in feeds]
+        forms = {id(form): form for form in map(self._form_for, checked)}
+        if len(forms) > 1:
+            message = "the feeds take different plans (outside a guard, or overridden initializers): verify one by one"
+            raise InputError(message)
+        (form,) = forms.values()
+        return form.verify(checked, Asked(tolerance, REPEATS if repeats is None else repeats, origin, bisect))
 
     def close(self) -> None:
         """Let go of compiled clusters and their memory; a closed session raises :class:`RunError` when run."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ovpart.backend.base import Cut, Device, Port
@@ -70,6 +70,9 @@ class FakeBackend:
         Names of its devices.
     failures : iterable of Failure
         When to fail.
+    wrong : mapping of str to float
+        Operators that it computes wrongly: the figure is added to their first output. ``"Exp+Tanh"`` is wrong only in
+        cuts that hold both, as a broken fusion would be; the figure is added to the last one's output.
 
     Attributes
     ----------
@@ -87,9 +90,11 @@ class FakeBackend:
         *,
         devices: Sequence[str] = ("CPU",),
         failures: Iterable[Failure] = (),
+        wrong: Mapping[str, float] | None = None,
     ) -> None:
         self.operators = None if operators is None else frozenset(operators)
         self.failures = tuple(failures)
+        self.wrong = dict(wrong or {})
         self.calls: Counter[str] = Counter()
         self.cuts: list[Cut] = []
         self._devices = tuple(Device(name, "a device for tests") for name in devices)
@@ -113,7 +118,7 @@ class FakeBackend:
             if key and self.operators is not None and operator not in self.operators:
                 raise CompileError(f"the fake does not take {operator}", stage="convert", node=key)
         self._reach("compile", cut)
-        return FakeExecutable(self, self._reference.compile(cut, "CPU", {}))
+        return FakeExecutable(self, self._reference.compile(self._spoilt(cut), "CPU", {}))
 
     def compile_whole(self, model: Model, device: str, config: Mapping[str, object]) -> FakeExecutable:
         """Compile all nodes that outputs depend on as one cut."""
@@ -126,11 +131,38 @@ class FakeBackend:
         self._reach("load", cut)
         if bytes(blob) != blob_of(cut):
             raise CompileError("the blob is not of this cut", stage="load")
-        return FakeExecutable(self, self._reference.compile(cut, "CPU", {}))
+        return FakeExecutable(self, self._reference.compile(self._spoilt(cut), "CPU", {}))
 
     def reach_run(self, cut: Cut) -> None:
         """Count a run; raise RunError where it is to fail."""
         self._reach("run", cut)
+
+    def _spoilt(self, cut: Cut) -> Cut:
+        """Return a cut that computes what the fake was told to compute wrongly."""
+        import onnx
+        from onnx import helper
+
+        present = {_operator(node.domain, node.op_type) for node in cut.proto.graph.node}
+        offsets = {names.split("+")[-1]: by for names, by in self.wrong.items() if present.issuperset(names.split("+"))}
+        if not offsets:
+            return cut
+        proto = onnx.ModelProto()
+        proto.CopyFrom(cut.proto)
+        nodes: list[onnx.NodeProto] = []
+        for node in cut.proto.graph.node:
+            by = offsets.get(_operator(node.domain, node.op_type))
+            nodes.append(node)
+            if by is not None:
+                made = node.output[0]
+                spoilt = onnx.NodeProto()
+                spoilt.CopyFrom(node)
+                spoilt.output[0] = f"{made}__right"
+                constant = helper.make_node("Constant", [], [f"{made}__off"], value_float=by)
+                added = helper.make_node("Add", [spoilt.output[0], constant.output[0]], [made])
+                nodes[-1:] = [spoilt, constant, added]
+        del proto.graph.node[:]
+        proto.graph.node.extend(nodes)
+        return replace(cut, proto=proto)
 
     def _reach(self, stage: str, cut: Cut) -> None:
         """Count a stage; fail where that is due."""

@@ -18,6 +18,7 @@ from ovpart.errors import OvpartError
 COMMANDS = {
     "run": "Run a model and show what went where.",
     "plan": "Show where each node of a model would run; needs no engine and no device.",
+    "verify": "Hold every cluster of a model against onnxruntime.",
     "explain": "Tell why one node is where it is.",
     "devices": "List the devices that engines offer.",
     "doctor": "Check what is installed, and whether it fits together.",

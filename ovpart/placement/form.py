@@ -16,7 +16,7 @@ from ovpart.backend.cut import make_cut, port
 from ovpart.capability.demotion import Demotion
 from ovpart.capability.table import Table
 from ovpart.capability.verdict import Guard
-from ovpart.errors import CompileError, OvpartError
+from ovpart.errors import CompileError, OvpartError, RunError
 from ovpart.model.graph import Model
 from ovpart.model.types import ValueType, dtype_of_array
 from ovpart.model.variants import with_types
@@ -25,8 +25,11 @@ from ovpart.partition.plan import Plan
 from ovpart.placement.engines import Engines
 from ovpart.placement.race import Race
 from ovpart.placement.realise import Progress, Realised, bind, demote_cluster, realise, realise_alone
+from ovpart.placement.verification import Verification
+from ovpart.placement.verify import Asked, verify_plan
 from ovpart.planning import FALLBACK, held_back, plan_model
 from ovpart.runtime.guards import merge
+from ovpart.runtime.pool import CLOSED
 from ovpart.runtime.schedule import Schedule, bind_schedule
 
 _log = logging.getLogger("ovpart")
@@ -118,6 +121,16 @@ class Form:
             return self._run_race(self._race, feed, wanted)
         schedule = self._schedule
         return self._first_run(feed, wanted) if schedule is None else schedule.run(feed, wanted)
+
+    def verify(self, feeds: Sequence[Mapping[str, Array]], asked: Asked) -> Verification:
+        """Hold the plan that runs now against onnxruntime; raises as :func:`ovpart.placement.verify.verify_plan`."""
+        if self._schedule is None:
+            self._first_run(feeds[0], None)
+        with self._lock:
+            model, realised, schedule = self._model, self._realised, self._schedule
+        if realised is None or schedule is None:
+            raise RunError(CLOSED)
+        return verify_plan(model, realised, self._engines, schedule, feeds, asked)
 
     def close(self) -> None:
         """Let go of everything compiled."""

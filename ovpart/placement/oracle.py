@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 from ovpart.backend.base import Array, Backend, Cut, Device, Executable
@@ -27,11 +27,10 @@ LEVELS = ("basic", "extended", "all")
 _JUDGE = Verdict(State.UNSUPPORTED, "onnxruntime is the judge", "verify")
 
 
-@dataclass(frozen=True, slots=True)
 class AtLevel:
     """onnxruntime at one optimisation level.
 
-    Attributes
+    Parameters
     ----------
     backend : Backend
         onnxruntime's.
@@ -39,9 +38,11 @@ class AtLevel:
         ``"none"``, ``"basic"``, ``"extended"`` or ``"all"``.
     """
 
-    backend: Backend
-    level: str
-    name: str = FALLBACK.engine
+    name = FALLBACK.engine
+
+    def __init__(self, backend: Backend, level: str) -> None:
+        self.backend = backend
+        self.level = level
 
     def devices(self) -> Sequence[Device]:
         """Return onnxruntime's devices."""

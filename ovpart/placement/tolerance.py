@@ -22,8 +22,8 @@ BOUNDS = {
     "float8_e4m3fn": 0.25, "float8_e4m3fnuz": 0.25, "float8_e5m2": 0.5, "float8_e5m2fnuz": 0.5,
     "float8_e8m0fnu": 1.0, "float4_e2m1fn": 0.5,
 }  # fmt: skip
-"""Largest error over the range that rounding in another order explains, by dtype. f32: deep networks on two engines stay
-under 1e-3 (51 real models); the shorter types in proportion to their digits, 8 bits and fewer one step."""
+"""Largest error over the range that rounding in another order explains, by dtype. f32: deep networks on two engines
+stay under 1e-3 (51 real models); the shorter types in proportion to their digits, 8 bits and fewer one step."""
 STEP = 1.0
 """Steps by which quantised integers may differ: the rounding of a value that lies between two of them."""
 SHARE = 1e-3
@@ -31,7 +31,7 @@ SHARE = 1e-3
 ROUNDING_ULPS = 64.0
 """Error in units of f32's last place at the largest magnitude that is rounding, however narrow the range is."""
 SPREAD_DB = 1.0
-"""How many decibels below the worst of onnxruntime's own levels is still within their spread: one input is one sample."""
+"""Decibels below the worst of onnxruntime's own levels that are still within their spread: one input is one sample."""
 
 _QUANTISED = frozenset({
     "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger",

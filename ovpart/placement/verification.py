@@ -177,7 +177,14 @@ class Verification:
             ],
             "outputs": [_value(v) for v in self.outputs],
             "culprits": [
-                {"cluster": c.cluster, "node": c.node, "key": c.key, "op": c.op, "nodes": len(c.indices), "words": c.words}
+                {
+                    "cluster": c.cluster,
+                    "node": c.node,
+                    "key": c.key,
+                    "op": c.op,
+                    "nodes": len(c.indices),
+                    "words": c.words,
+                }
                 for c in self.culprits
             ],
             "notes": list(self.notes),

@@ -40,19 +40,19 @@ def _clusters(found: Verification) -> Iterator[str]:
 
 
 def _table_head() -> Iterator[str]:
-    yield f"  {'':<30}{'max':>9}{'mean':>9}{'p99':>9}{'/range':>9}{'SQNR dB':>9}"
+    yield f"  {'':<25}{'max':>9}{'mean':>9}{'p99':>9}{'/range':>9}{'SQNR dB':>9}"
 
 
 def _cluster(cluster: CheckedCluster) -> Iterator[str]:
     where = cluster.label.engine if cluster.label.device == "CPU" else f"{cluster.label.engine} {cluster.label.device}"
-    name = f"{cluster.id[:10]} {where} {cluster.nodes}"
+    name = f"{cluster.id[:8]} {where} {cluster.nodes}"
     mark = cluster.status if cluster.status == "right" else cluster.status.upper()
     worst = cluster.worst
     if worst is None:
-        yield f"  {name:<30}  {mark}"
+        yield f"  {name:<25}  {mark}"
         yield from _wrapped(cluster.words, "      ")
         return
-    yield f"  {name:<30}{_figures(worst)}  {mark}"
+    yield f"  {name:<25}{_figures(worst)}  {mark}"
     for value in cluster.values:
         if value.status == WRONG:
             yield from _why(value)
@@ -92,7 +92,7 @@ def _outputs(found: Verification) -> Iterator[str]:
     shown += [value for value in found.outputs if value.status != WRONG][:MOST]
     for value in shown:
         mark = value.status if value.status == "right" else value.status.upper()
-        yield f"  {value.name[:29]:<30}{_figures(value)}  {mark}"
+        yield f"  {value.name[:24]:<25}{_figures(value)}  {mark}"
         if found.quantised and value.found.sqnr_db is not None and value.spread is not None:
             cosine = "-" if value.found.cosine is None else f"{value.found.cosine:.7f}"
             levels = "all levels agree" if math.isinf(value.spread.sqnr_db) else f"{value.spread.sqnr_db:.1f} dB"

@@ -28,6 +28,28 @@ REPEATS = 2
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """How a verification is wanted.
+
+    Attributes
+    ----------
+    tolerance : float or None
+        Bound over the range for floats, in place of the one of each dtype.
+    repeats : int
+        How often each input is run.
+    inputs : str
+        Where the inputs are from, for the report.
+    bisect : bool
+        Whether wrong clusters are searched for the node that makes them so.
+    """
+
+    tolerance: float | None = None
+    repeats: int = REPEATS
+    inputs: str = "given"
+    bisect: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Judge:
     """What a plan is held against.
 
@@ -89,10 +111,7 @@ def verify_plan(
     engines: Engines,
     schedule: Schedule,
     feeds: Sequence[Mapping[str, Array]],
-    *,
-    tolerance: float | None = None,
-    repeats: int = REPEATS,
-    inputs: str = "given",
+    asked: Asked,
 ) -> Verification:
     """Hold a compiled plan against onnxruntime.
 
@@ -108,27 +127,23 @@ def verify_plan(
         What answers runs with that plan.
     feeds : sequence of mapping
         Inputs; with several, each cluster sees them in turn, so that state of one that shows in another is found.
-    tolerance : float, optional
-        Bound over the range for floats, in place of the one of each dtype.
-    repeats : int
-        How often each input is run.
-    inputs : str
-        Where the inputs are from, for the report.
+    asked : Asked
+        How.
 
     Raises
     ------
     CompileError, RunError, InputError
         If onnxruntime cannot compute the model on these inputs.
     """
-    judge_ = summon(model, realised, engines, feeds, tolerance=tolerance)
-    clusters = tuple(check_cluster(judge_, realised, cluster, repeats) for cluster in realised.plan.clusters)
-    outputs, notes = check_outputs(judge_, schedule, repeats)
+    judge_ = summon(model, realised, engines, feeds, tolerance=asked.tolerance)
+    clusters = tuple(check_cluster(judge_, realised, cluster, asked.repeats) for cluster in realised.plan.clusters)
+    outputs, notes = check_outputs(judge_, schedule, asked.repeats)
     return Verification(
         model=realised.plan.model,
         device=realised.plan.device,
-        inputs=inputs,
+        inputs=asked.inputs,
         feeds=len(feeds),
-        repeats=repeats,
+        repeats=asked.repeats,
         clusters=clusters,
         outputs=outputs,
         quantised=is_quantised(model.graph),
@@ -153,7 +168,9 @@ def check_cluster(judge_: Judge, realised: Realised, cluster: Cluster, repeats: 
     return CheckedCluster(cluster.id, cluster.label, len(cluster.nodes), values, status)
 
 
-def check_outputs(judge_: Judge, schedule: Schedule, repeats: int = REPEATS) -> tuple[tuple[Checked, ...], tuple[str, ...]]:
+def check_outputs(
+    judge_: Judge, schedule: Schedule, repeats: int = REPEATS
+) -> tuple[tuple[Checked, ...], tuple[str, ...]]:
     """Run the whole and compare its outputs with those of the user's own file on onnxruntime.
 
     Returns
