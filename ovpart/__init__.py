@@ -31,6 +31,7 @@ from ovpart.errors import (
 
 if TYPE_CHECKING:
     from ovpart.capability.verdict import State, Verdict
+    from ovpart.compat.inference_session import InferenceSession
     from ovpart.partition.plan import Cluster, Plan
     from ovpart.placement.engines import devices
     from ovpart.planning import plan
@@ -43,6 +44,7 @@ __all__ = [
     "Cluster",
     "CompileError",
     "DeviceNotFound",
+    "InferenceSession",
     "InputError",
     "ModelError",
     "OptionError",
@@ -64,6 +66,7 @@ __all__ = [
 
 _HOMES = {
     "Cluster": "ovpart.partition.plan",
+    "InferenceSession": "ovpart.compat.inference_session",
     "Plan": "ovpart.partition.plan",
     "Report": "ovpart.report.model",
     "Session": "ovpart.session",

@@ -87,6 +87,12 @@ def path(value: Any) -> str:
     return found
 
 
+def paths(value: Any) -> tuple[str, ...]:
+    """Take one path or several."""
+    several = (value,) if isinstance(value, (str, os.PathLike)) else tuple(value)
+    return tuple(path(item) for item in several)
+
+
 def mapping(value: Any) -> Mapping[str, object]:
     """Take a mapping of texts to anything."""
     return {text(key): item for key, item in dict(value).items()}

@@ -129,6 +129,21 @@ class Options:
         "Properties handed to openvino for every cluster, after ovpart's own.",
         planning=False,
     )
+    onnxruntime_config: Mapping[str, object] = _option(
+        conversions.mapping,
+        {},
+        "a mapping of settings of the onnxruntime engine, or of its session config entries, to values",
+        "Settings of what runs on onnxruntime, such as {'optimization': 'basic'} or "
+        "{'session.intra_op.allow_spinning': '1'}.",
+        planning=False,
+    )
+    custom_op_libraries: tuple[str, ...] = _option(
+        conversions.paths,
+        (),
+        "paths of shared libraries",
+        "Libraries of operators for onnxruntime; a node that uses one of them runs there.",
+        planning=False,
+    )
     given: frozenset[str] = frozenset()
 
     def echo(self) -> tuple[tuple[str, object, str], ...]:

@@ -29,6 +29,7 @@ from ovpart.planning import plan_model
 from ovpart.report.model import Report, make_report
 from ovpart.runtime.feed import FeedCheck, onnx_type
 from ovpart.runtime.guards import violated
+from ovpart.runtime.type_words import type_words
 
 if TYPE_CHECKING:
     import onnx
@@ -164,6 +165,15 @@ class Session:
         """Return the outputs, as onnxruntime describes them."""
         return [_node_arg(self._model, name) for name in self._model.graph.outputs]
 
+    def get_overridable_initializers(self) -> list[NodeArg]:
+        """Return the inputs that have a default and may be left out of a feed, as onnxruntime describes them."""
+        return [_node_arg(self._model, name) for name in self._model.graph.overridable]
+
+    @property
+    def model(self) -> Model:
+        """The model as it was read."""
+        return self._model
+
     @property
     def plan(self) -> Plan:
         """The plan that runs now: the first one, or what demotions have made of it."""
@@ -292,4 +302,6 @@ def _node_arg(model: Model, name: str) -> NodeArg:
     kind = read_type(declared[name]) if name in declared else model.graph.type_of(name)
     if kind.shape is None:
         kind = model.graph.type_of(name)
-    return NodeArg(name, onnx_type(port(name, kind)), list(kind.shape or ()))
+    is_told = name in declared and declared[name].WhichOneof("value") not in (None, "tensor_type")
+    words = type_words(declared[name]) if is_told else onnx_type(port(name, kind))
+    return NodeArg(name, words, list(kind.shape or ()))

@@ -20,9 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "ovpart"
 
 PUBLIC = {
-    "Cluster", "CompileError", "DeviceNotFound", "InputError", "ModelError", "OptionError", "OvpartError",
-    "OvpartWarning", "Plan", "PlanError", "Report", "RunError", "Session", "State", "TableError", "Verdict",
-    "VerificationError", "__version__", "devices", "plan",
+    "Cluster", "CompileError", "DeviceNotFound", "InferenceSession", "InputError", "ModelError", "OptionError",
+    "OvpartError", "OvpartWarning", "Plan", "PlanError", "Report", "RunError", "Session", "State", "TableError",
+    "Verdict", "VerificationError", "__version__", "devices", "plan",
 }  # fmt: skip
 
 # The house, ground floor first: a room imports from lower floors, and from nothing else but itself.

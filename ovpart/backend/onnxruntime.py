@@ -31,7 +31,12 @@ _LEVELS = {
     "extended": "ORT_ENABLE_EXTENDED",
     "all": "ORT_ENABLE_ALL",
 }
-_CONFIG = ("num_threads", "spinning", "optimization", "custom_op_libraries", "free_dimensions")
+_CONFIG = ("num_threads", "spinning", "optimization", "execution_mode", "custom_op_libraries", "free_dimensions")
+_ATTRIBUTES = (
+    "inter_op_num_threads", "enable_cpu_mem_arena", "enable_mem_pattern", "enable_mem_reuse",
+    "use_deterministic_compute", "log_severity_level", "log_verbosity_level", "logid",
+)  # fmt: skip
+_MODES = {"sequential": "ORT_SEQUENTIAL", "parallel": "ORT_PARALLEL"}
 _FATAL = 4  # onnxruntime severity: what is less is raised as an error with the same words, and need not be printed too
 
 
@@ -43,6 +48,10 @@ class OnnxRuntimeBackend:
     - ``num_threads`` (int, 0 or absent: as many as there are cores),
     - ``spinning`` (bool, default False: threads that wait burn no processor time that another engine could use),
     - ``optimization`` (``"all"`` by default, ``"extended"``, ``"basic"``, ``"none"``),
+    - ``execution_mode`` (``"sequential"`` by default, ``"parallel"``),
+    - what ``onnxruntime.SessionOptions`` has under these names: ``inter_op_num_threads``, ``enable_cpu_mem_arena``,
+      ``enable_mem_pattern``, ``enable_mem_reuse``, ``use_deterministic_compute``, ``log_severity_level``,
+      ``log_verbosity_level``, ``logid``,
     - ``custom_op_libraries`` (paths), ``free_dimensions`` (symbol → size),
     - session config entries of onnxruntime itself, any key with a dot: ``session.disable_prepacking``.
     """
@@ -145,7 +154,7 @@ class OnnxRuntimeBackend:
 
 
 def import_onnxruntime() -> Any:
-    """Import onnxruntime.
+    """Import onnxruntime itself, also where :mod:`ovpart.compat.onnxruntime` stands under its name.
 
     Raises
     ------
@@ -156,7 +165,7 @@ def import_onnxruntime() -> Any:
         import onnxruntime
     except ModuleNotFoundError as error:
         raise OvpartError(f"onnxruntime cannot be imported ({error}): pip install onnxruntime") from error
-    return onnxruntime
+    return getattr(onnxruntime, "__wrapped__", onnxruntime)
 
 
 def session_options(config: Mapping[str, object]) -> onnxruntime.SessionOptions:
@@ -181,21 +190,32 @@ def session_options(config: Mapping[str, object]) -> onnxruntime.SessionOptions:
         options.add_free_dimension_override_by_name(symbol, _integer(size, f"free_dimensions[{symbol!r}]"))
     for library in _paths(config):
         options.register_custom_ops_library(library)
+    mode = str(config.get("execution_mode", "sequential"))
+    if mode not in _MODES:
+        raise OptionError(f"execution_mode={mode!r}: onnxruntime has {', '.join(_MODES)}")
+    options.execution_mode = getattr(onnxruntime.ExecutionMode, _MODES[mode])
     for key, value in config.items():
         if "." in key:
             options.add_session_config_entry(key, str(value))
+        elif key in _ATTRIBUTES:
+            _set(options, key, value)
         elif key not in _CONFIG:
             raise OptionError(
-                f"onnxruntime's configuration has no key {key!r}: it takes {', '.join(_CONFIG)}, and onnxruntime's own "
-                "session entries, which have a dot"
+                f"onnxruntime's configuration has no key {key!r}: it takes {', '.join(_CONFIG + _ATTRIBUTES)}, and "
+                "onnxruntime's own session entries, which have a dot"
             )
     return options
 
 
-def _session(model: bytes | str, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
-    import onnxruntime
+def _set(options: onnxruntime.SessionOptions, name: str, value: object) -> None:
+    try:
+        setattr(options, name, value)
+    except (TypeError, AttributeError, RuntimeError) as error:
+        raise OptionError(f"{name}={value!r}: onnxruntime does not take it: {error}") from error
 
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+def _session(model: bytes | str, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    return import_onnxruntime().InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _source(model: Model) -> bytes | str:

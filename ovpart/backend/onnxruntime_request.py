@@ -169,11 +169,13 @@ class TypedRequest(OnnxRuntimeRequest):
         executable = self._executable
         dtypes = {name: port.dtype for name, port in zip(self._names, executable.inputs, strict=True)}
         try:
-            feed = {name: _ort_value(array, dtypes[name]) for name, array in self._feed.items()}
+            feed = {name: value_of_array(array, dtypes[name]) for name, array in self._feed.items()}
             values = self._binding.run_with_ort_values(feed, self._outputs, self._options)
         except Exception as error:  # the binding's errors have no common base
             raise executable.failed(error) from error
-        self._results = [_array(value, port.dtype) for value, port in zip(values, executable.outputs, strict=True)]
+        self._results = [
+            array_of_value(value, port.dtype) for value, port in zip(values, executable.outputs, strict=True)
+        ]
 
 
 def _native(array: Array) -> np.ndarray:
@@ -185,7 +187,7 @@ def _native(array: Array) -> np.ndarray:
     return native
 
 
-def _ort_value(array: Array, dtype: str | None) -> Any:
+def value_of_array(array: Array, dtype: str | None) -> Any:
     """Return a tensor of the binding: over the array's memory, or a packed copy for types below a byte."""
     import ctypes
 
@@ -207,7 +209,7 @@ def _ort_value(array: Array, dtype: str | None) -> Any:
     return value
 
 
-def _array(value: Any, dtype: str | None) -> Array:
+def array_of_value(value: Any, dtype: str | None) -> Array:
     """Return a tensor's values; a copy where numpy has no such type and the memory must be read as another."""
     if dtype not in _BEYOND_NUMPY or dtype is None:
         return value.numpy()

@@ -204,8 +204,10 @@ def is_unreleased(proto: onnx.ModelProto) -> bool:
 
 def _takes(version: int) -> bool:
     import onnx.helper
-    import onnxruntime
 
+    from ovpart.backend.onnxruntime import import_onnxruntime
+
+    onnxruntime = import_onnxruntime()
     info = onnx.helper.make_tensor_value_info
     node = onnx.helper.make_node("Identity", ["x"], ["y"])
     graph = onnx.helper.make_graph([node], "g", [info("x", 1, [1])], [info("y", 1, [1])])

@@ -60,8 +60,12 @@ class Engines:
             settings["num_threads"] = self.options.num_threads
         if label.engine == DEVICE_ENGINE:
             settings.update(self.options.config)
-        elif label == FALLBACK and alone:
-            settings["spinning"] = True
+        elif label == FALLBACK:
+            if alone:
+                settings["spinning"] = True
+            if self.options.custom_op_libraries:
+                settings["custom_op_libraries"] = self.options.custom_op_libraries
+            settings.update(self.options.onnxruntime_config)
         return settings
 
     def compile(self, cut: Cut, label: Label, *, alone: bool = False) -> Executable:

@@ -1,0 +1,1 @@
+"""Faces of other libraries over ovpart: programs written for those run here with their import changed."""

@@ -1,0 +1,250 @@
+"""``InferenceSession`` with onnxruntime's arguments and methods, over :class:`ovpart.Session`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ovpart.backend.base import Array
+from ovpart.compat.applied import applied
+from ovpart.compat.asynchronous import Runner
+from ovpart.compat.binding import IOBinding
+from ovpart.compat.errors import as_onnxruntime
+from ovpart.compat.metadata import ModelMetadata, metadata_of
+from ovpart.compat.priorities import CPU, Priorities, Providers, prioritise
+from ovpart.compat.session_options import SessionOptions
+from ovpart.compat.values import from_array, to_array
+from ovpart.compat.warn import warn
+from ovpart.errors import OvpartError
+from ovpart.session import NodeArg, Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovpart.report.model import Report
+
+
+class InferenceSession:
+    """A session with onnxruntime's face: an existing program runs with only its import changed.
+
+    Parameters
+    ----------
+    path_or_bytes : path or bytes
+        The model; an ``onnx.ModelProto`` too.
+    sess_options : SessionOptions, optional
+        Of :mod:`ovpart.compat.onnxruntime`, or onnxruntime's own.
+    providers : sequence of str or (str, dict), optional
+        In order of priority. Without any, ``OpenVINOExecutionProvider`` on the CPU comes first;
+        ``["CPUExecutionProvider"]`` runs all on onnxruntime.
+    provider_options : sequence of dict, optional
+        One a provider, where `providers` are names alone.
+    **kwargs
+        ``enable_fallback`` (default 1): whether a device that cannot be had is answered with onnxruntime's CPU engine
+        and a warning. ``disabled_optimizers``: names of onnxruntime's optimisers.
+
+    Raises
+    ------
+    ModelError, OptionError, DeviceNotFound, CompileError
+        Each is onnxruntime's error as well: a missing file ``NoSuchFile``, a broken one ``InvalidProtobuf`` or
+        ``InvalidGraph``.
+
+    Examples
+    --------
+    >>> session = InferenceSession("model.onnx", providers=["OpenVINOExecutionProvider"])  # doctest: +SKIP
+    >>> session.run(None, {"image": image})  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        path_or_bytes: str | bytes | os.PathLike[str],
+        sess_options: Any = None,
+        providers: Providers = None,
+        provider_options: Sequence[Mapping[Any, Any]] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self._enable_fallback = int(kwargs.get("enable_fallback", 1)) == 1
+        self._given = path_or_bytes
+        self._sess_options = SessionOptions() if sess_options is None else sess_options
+        self._disabled_optimizers = sorted(kwargs.get("disabled_optimizers") or ())
+        self._runner = Runner()
+        self._open_or_fall_back(providers, provider_options)
+
+    def _open_or_fall_back(self, providers: Providers, options: Sequence[Mapping[Any, Any]] | None) -> None:
+        try:
+            self._open(providers, options)
+        except (ValueError, RuntimeError) as error:
+            if not self._enable_fallback:
+                raise
+            warn(f"{error} (with providers={providers!r}). Falling back to {CPU}.")
+            self._open([CPU], None)
+            self._enable_fallback = False
+
+    def _open(self, providers: Providers, options: Sequence[Mapping[Any, Any]] | None) -> None:
+        """Make the session; what was there before stays where that fails."""
+        with _onnxruntime_errors():
+            priorities = prioritise(providers, options)
+            keywords = {**applied(self._sess_options, self._disabled_optimizers), **priorities.keywords}
+            session = Session(self._given, **keywords)
+        self._session = session
+        self._priorities: Priorities = priorities
+        self._inputs = session.get_inputs()
+        self._outputs = session.get_outputs()
+
+    @property
+    def report(self) -> Report:
+        """What went where and why: :attr:`ovpart.Session.report`."""
+        return self._session.report
+
+    def run(
+        self, output_names: Sequence[str] | None, input_feed: Mapping[str, Array], run_options: Any = None
+    ) -> list[Array]:
+        """Compute outputs.
+
+        Parameters
+        ----------
+        output_names : sequence of str or None
+            All, in the model's order, if None or empty.
+        input_feed : mapping of str to array
+            Arrays, lists, ``OrtValue``s; sequences as lists, empty optionals as ``None``.
+        run_options : RunOptions, optional
+            Of :mod:`ovpart.compat.onnxruntime`, or onnxruntime's own.
+
+        Raises
+        ------
+        InputError
+            Which is a ``ValueError``, and onnxruntime's ``InvalidArgument`` where onnxruntime raises that.
+        RunError
+            Which is onnxruntime's error too.
+        """
+        try:
+            return self._session.run(output_names, self._plain(input_feed), run_options)
+        except OvpartError as error:
+            raise as_onnxruntime(error) from error.__cause__
+
+    def run_async(
+        self,
+        output_names: Sequence[str] | None,
+        input_feed: Mapping[str, Array],
+        callback: Callable[[list[Array], Any, str], None],
+        user_data: Any,
+        run_options: Any = None,
+    ) -> None:
+        """Compute outputs in another thread.
+
+        Parameters
+        ----------
+        output_names, input_feed, run_options
+            As for :meth:`run`. Arrays must not change until the run is over.
+        callback : callable
+            Called there as ``callback(results, user_data, error)``: with an empty error, or with the error's words and
+            no results. The session stays alive until then.
+        user_data : object
+            Handed to `callback`.
+        """
+        self._runner.start(lambda: self.run(output_names, input_feed, run_options), callback, user_data)
+
+    def run_with_ort_values(
+        self, output_names: Sequence[str] | None, input_dict_ort_values: Mapping[str, Any], run_options: Any = None
+    ) -> list[Any]:
+        """Compute outputs from ``OrtValue``s, as ``OrtValue``s; raises as :meth:`run`."""
+        with _onnxruntime_errors():
+            feed = {name: to_array(value) for name, value in input_dict_ort_values.items()}
+            return [from_array(array) for array in self._session.run(output_names, feed, run_options)]
+
+    def run_with_ortvaluevector(
+        self,
+        run_options: Any,
+        feed_names: Sequence[str],
+        feeds: Sequence[Any],
+        fetch_names: Sequence[str],
+        fetches: Any,
+        fetch_devices: Sequence[Any],
+    ) -> None:
+        """Compute outputs from a vector of ``OrtValue``s into another one; raises as :meth:`run`.
+
+        ``fetch_devices`` must all be the CPU: there is no other memory.
+        """
+        from ovpart.compat.values import OrtValue
+
+        given = {name: OrtValue(value) for name, value in zip(feed_names, feeds, strict=True)}
+        for value in self.run_with_ort_values(fetch_names, given, run_options):
+            fetches.push_back(value._ortvalue)
+
+    def io_binding(self) -> IOBinding:
+        """Return a binding of inputs and outputs for :meth:`run_with_iobinding`."""
+        return IOBinding(self)
+
+    def run_with_iobinding(self, iobinding: IOBinding, run_options: Any = None) -> None:
+        """Compute what a binding asks for, from what it binds; raises as :meth:`run`."""
+        with _onnxruntime_errors():
+            iobinding.take(self._session.run(iobinding.outputs(), iobinding.feed(), run_options))
+
+    def get_inputs(self) -> list[NodeArg]:
+        """Return name, type and shape of the inputs that every run needs."""
+        return self._inputs
+
+    def get_outputs(self) -> list[NodeArg]:
+        """Return name, type and shape of the outputs."""
+        return self._outputs
+
+    def get_overridable_initializers(self) -> list[NodeArg]:
+        """Return name, type and shape of the inputs that have a default."""
+        return self._session.get_overridable_initializers()
+
+    def get_modelmeta(self) -> ModelMetadata:
+        """Return what the model says of itself."""
+        return metadata_of(self._session.model)
+
+    def get_session_options(self) -> Any:
+        """Return the session options."""
+        return self._sess_options
+
+    def get_providers(self) -> list[str]:
+        """Return the providers in order of priority."""
+        return list(self._priorities.options)
+
+    def get_provider_options(self) -> dict[str, dict[str, str]]:
+        """Return the options of each provider, as text."""
+        return {name: dict(options) for name, options in self._priorities.options.items()}
+
+    def set_providers(
+        self, providers: Providers = None, provider_options: Sequence[Mapping[Any, Any]] | None = None
+    ) -> None:
+        """Make the session anew with other providers; where that fails, it stays as it was.
+
+        Raises
+        ------
+        OptionError
+            If the providers are not well formed.
+        UnknownProvider
+            Which is a ``RuntimeError``, if there is no such provider.
+        """
+        self._open(providers, provider_options)
+
+    def enable_fallback(self) -> None:
+        """Let onnxruntime's CPU engine answer where a device fails."""
+        self._enable_fallback = True
+
+    def disable_fallback(self) -> None:
+        """Raise where a device fails."""
+        self._enable_fallback = False
+
+    def close(self) -> None:
+        """Let go of engines and memory; runs under way come to their end, later ones raise."""
+        self._session.close()
+
+    def _plain(self, feed: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Return a feed without ``OrtValue``s."""
+        if any(hasattr(value, "_ortvalue") for value in feed.values()):
+            return {name: to_array(value) if hasattr(value, "_ortvalue") else value for name, value in feed.items()}
+        return feed
+
+
+@contextmanager
+def _onnxruntime_errors() -> Iterator[None]:
+    try:
+        yield
+    except OvpartError as error:
+        raise as_onnxruntime(error) from error.__cause__
