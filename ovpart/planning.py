@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +11,7 @@ from ovpart.capability.check import check, may_delegate
 from ovpart.capability.control import PIN, select
 from ovpart.capability.demotion import Demotion, lay_over
 from ovpart.capability.table import Table, load_table
+from ovpart.model.collector import without_collector
 from ovpart.model.graph import Model
 from ovpart.model.read import read_model
 from ovpart.options import Options, resolve
@@ -63,7 +62,7 @@ def plan(
         If an overlay is not valid.
     """
     chosen = resolve({"device": device, **options}, planning_only=True)
-    with _no_collector():
+    with without_collector():
         read = model if isinstance(model, Model) else read_model(model)
         return plan_model(read, chosen, load_table(chosen.table))
 
@@ -132,15 +131,3 @@ def held_back(model: Model, plan: Plan, reason: str) -> Plan:
     alone = make_plan(model, plan.verdicts, labels, device=plan.device, join=plan.join, min_gain=plan.min_gain)
     overruled = {index: reason for cluster in plan.delegated for index in cluster.nodes}
     return replace(alone, overruled={**plan.overruled, **overruled})
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Keep the cyclic garbage collector off: it walks millions of live objects for nothing while a plan is made."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

@@ -33,21 +33,6 @@ class _Operator:
     checked: set[tuple[object, ...]] = field(default_factory=set)
 
 
-_Row = tuple["_Operator", tuple[str, ...], tuple[str, ...], str, "onnx.NodeProto"]
-"""Operator, inputs, outputs, key, node."""
-
-
-@dataclass(slots=True)
-class _Scope:
-    """A scope while it is built: its nodes in file order, and what those with bodies have besides."""
-
-    where: str
-    main: bool
-    rows: list[_Row] = field(default_factory=list)
-    bodies: dict[int, dict[str, Graph]] = field(default_factory=dict)
-    captures: dict[int, tuple[str, ...]] = field(default_factory=dict)
-
-
 class _Draft:
     """A node that can still be written to. It has the slots of :class:`Node`, and becomes one by changing its class.
 
@@ -83,10 +68,16 @@ class _Draft:
         self.bodies = bodies
 
 
-def _finished(draft: Any) -> Node:
-    draft.__class__ = Node
-    node: Node = draft
-    return node
+@dataclass(slots=True)
+class _Scope:
+    """A scope while it is built: its nodes in file order, and what those with bodies have besides."""
+
+    where: str
+    main: bool
+    drafts: list[_Draft] = field(default_factory=list)
+    forms: list[Form | None] = field(default_factory=list)
+    bodies: dict[int, dict[str, Graph]] = field(default_factory=dict)
+    captures: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Builder:
@@ -141,15 +132,15 @@ class Builder:
         makers = dict.fromkeys((*declared, *initializers, ""), GIVEN)
         _add_producers(makers, scope)
         check_text((proto.name, *outputs), where)
-        reads = [row[1] for row in scope.rows]
+        reads = [draft.inputs for draft in scope.drafts]
         for position, captured in scope.captures.items():
             reads[position] += captured
         free = _free(makers, reads, outputs, scope)
         check_text(makers, where)
         try:
-            order, was_sorted = canonical_order(reads, makers, [row[3] for row in scope.rows])
+            order, was_sorted = canonical_order(reads, makers, [draft.key for draft in scope.drafts])
         except CycleError as error:
-            names = " → ".join(repr(_name(scope.rows[i][4])) for i in error.cycle)
+            names = " → ".join(repr(_name(scope.drafts[i].proto)) for i in error.cycle)
             raise ModelError(f"nodes of {where} form a cycle, each waiting for the one before: {names}") from None
         if not was_sorted:
             _sort(proto, scope, order)
@@ -158,7 +149,7 @@ class Builder:
 
     def _read(self, proto: onnx.GraphProto, scope: _Scope) -> None:
         """Read, and check one by one, the nodes of a scope. This loop sees every node: it is written out for speed."""
-        rows = scope.rows
+        drafts, forms = scope.drafts, scope.forms
         find = self._operators.get
         for node in proto.node:
             domain = node.domain
@@ -180,7 +171,9 @@ class Builder:
                     if operator.form is not None:
                         check_form(operator.form, node, _label(node))
                     operator.plain.add(counts)
-            rows.append((operator, inputs, outputs, key, node))
+            op_type, domain, since = operator.op_type, operator.domain, operator.since
+            drafts.append(_Draft(0, op_type, domain, since, node.name, key, inputs, outputs, node, (), NO_BODIES))
+            forms.append(operator.form)
 
     def _check(self, operator: _Operator, node: onnx.NodeProto, scope: _Scope) -> None:
         """Check a node with attributes or left-out inputs, take in its tensors, and build its bodies."""
@@ -226,7 +219,7 @@ class Builder:
                 bodies[name], free = self._graph(graph, _Scope(f"{name} of {_label(node)}", main=False))
                 captures.update(free)
         if bodies:
-            position = len(scope.rows)
+            position = len(scope.drafts)
             scope.bodies[position] = bodies
             scope.captures[position] = tuple(sorted(captures))
 
@@ -239,17 +232,12 @@ class Builder:
         declared: Sequence[str],
         initializers: Mapping[str, onnx.TensorProto],
     ) -> Graph:
-        nodes: list[Node] = []
-        forms: list[Form | None] = []
-        rows, bodies, captures = scope.rows, scope.bodies, scope.captures
-        none: tuple[tuple[str, ...], Mapping[str, Graph]] = ((), NO_BODIES)
-        for index, i in enumerate(order):
-            operator, inputs, made, key, node = rows[i]
-            forms.append(operator.form)
-            op_type, domain, since = operator.op_type, operator.domain, operator.since
-            more = (captures[i], bodies[i]) if i in bodies else none
-            nodes.append(_finished(_Draft(index, op_type, domain, since, node.name, key, inputs, made, node, *more)))
-        check_text((node.name for node in nodes), scope.where)
+        drafts = scope.drafts
+        for position, found in scope.bodies.items():
+            drafts[position].bodies, drafts[position].captures = found, scope.captures[position]
+        nodes = _finished([drafts[i] for i in order])
+        forms = [scope.forms[i] for i in order]
+        check_text([node.name for node in nodes], scope.where)
         producer = {name: node.index for node in nodes for name in node.outputs if name}
         consumers = consumers_of(nodes)
         return Graph(
@@ -267,14 +255,24 @@ class Builder:
         )
 
 
+def _finished(drafts: list[Any]) -> list[Node]:
+    """Turn drafts, in their order, into nodes."""
+    for index, draft in enumerate(drafts):
+        draft.index = index
+        draft.__class__ = Node
+    return drafts
+
+
 def _add_producers(makers: dict[str, int], scope: _Scope) -> None:
     """Add value → position of its node; refuse values with two producers."""
-    for position, row in enumerate(scope.rows):
-        for name in row[2]:
+    for position, draft in enumerate(scope.drafts):
+        for name in draft.outputs:
             if makers.setdefault(name, position) != position and name:
                 other = makers[name]
-                first = "an input or initializer" if other == GIVEN else _label(scope.rows[other][4])
-                raise ModelError(f"value {name!r} of {scope.where} has two producers: {first} and {_label(row[4])}")
+                first = "an input or initializer" if other == GIVEN else _label(scope.drafts[other].proto)
+                raise ModelError(
+                    f"value {name!r} of {scope.where} has two producers: {first} and {_label(draft.proto)}"
+                )
 
 
 def _free(
@@ -285,7 +283,7 @@ def _free(
     for position, names in enumerate(reads):
         for name in names:
             if name not in makers:
-                free[name] = _label(scope.rows[position][4])
+                free[name] = _label(scope.drafts[position].proto)
                 makers[name] = GIVEN
     for name in outputs:
         if name not in makers:
@@ -296,10 +294,11 @@ def _free(
 
 def _sort(proto: onnx.GraphProto, scope: _Scope, order: Sequence[int]) -> None:
     """Bring the nodes of a scope into an order, in the file's graph too: engines and onnx's inference want them so."""
-    rank = {scope.rows[i][3]: index for index, i in enumerate(order)}
+    rank = {scope.drafts[i].key: index for index, i in enumerate(order)}
     proto.node.sort(key=lambda node: rank.get(next(filter(None, node.output), ""), -1))
     index_of = {i: index for index, i in enumerate(order)}
-    scope.rows = [scope.rows[i] for i in order]
+    scope.drafts = [scope.drafts[i] for i in order]
+    scope.forms = [scope.forms[i] for i in order]
     scope.bodies = {index_of[i]: found for i, found in scope.bodies.items()}
     scope.captures = {index_of[i]: found for i, found in scope.captures.items()}
 

@@ -84,11 +84,8 @@ def dead_nodes(
 ) -> frozenset[int]:
     """Return the nodes that no output depends on."""
     wanted = set(outputs)
-    for node in nodes:
-        if node.key not in consumers and not any(name in consumers or name in wanted for name in node.outputs):
-            break
-    else:
-        return frozenset()  # nearly always: what every node makes is used
+    if producer.keys() - consumers.keys() <= wanted:
+        return frozenset()  # nearly always: all that is made is used
     alive = bytearray(len(nodes))
     for name in wanted:
         if name in producer:

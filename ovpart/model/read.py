@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ovpart.errors import ModelError
 from ovpart.model.build import Builder
+from ovpart.model.collector import without_collector
 from ovpart.model.conflicts import refuse_conflicts
 from ovpart.model.external import Files
 from ovpart.model.functions import inline_functions
@@ -44,7 +43,7 @@ def read_model(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Model
     ModelError
         Where the model is broken or refers to what it must not; the message names the culprit.
     """
-    with _collector_off():
+    with without_collector():
         return _model(open_source(model))
 
 
@@ -172,20 +171,3 @@ def _constant(node: onnx.NodeProto, stored: Sequence[Stored]) -> Entry | None:
             values = list(value) if several else [value]
             return inline(helper.make_tensor("", kind, [len(values)] if several else [], values))
     return None
-
-
-@contextmanager
-def _collector_off() -> Iterator[None]:
-    """Keep the garbage collector from walking millions of new objects that all stay; nothing here makes cycles."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            # Freezing and thawing moves all objects to the oldest generation at no cost; else the first collection
-            # would walk them at once. Objects that somebody else has frozen stay frozen.
-            if not gc.get_freeze_count():
-                gc.freeze()
-                gc.unfreeze()
-            gc.enable()

@@ -72,10 +72,11 @@ def boundaries(
         else:
             if index not in readers_of_given:
                 continue
-        for name in graph.nodes[index].reads:
+        node = graph.nodes[index]
+        for name in node.inputs + node.captures if node.captures else node.inputs:
             source = producer.get(name)
             if source is None:
-                if name not in graph.initializers:
+                if name and name not in graph.initializers:
                     inputs[mine][name] = None
             elif place[source] >= 0 and place[source] != mine:
                 inputs[mine][name] = None

@@ -267,8 +267,6 @@ def _clusters(draft: _Draft, line: Line, part_limit: int) -> tuple[tuple[Cluster
         parts = split(graph, draft.preds, members, part_limit) if label.delegated else ()
         clusters.append(Cluster(cluster_id(graph, members), label, tuple(members), inputs, outputs, parts))
     ids = [cluster.id for cluster in clusters]
-    places = tuple(
-        ids[position] if position >= 0 else (DEAD if index in graph.dead else CONSTANT)
-        for index, position in enumerate(place)
-    )
-    return tuple(clusters), places
+    dead, idle = graph.dead, (CONSTANT, DEAD)
+    places = [ids[position] if position >= 0 else idle[index in dead] for index, position in enumerate(place)]
+    return tuple(clusters), tuple(places)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 ID_DIGITS = 12
 """Hexadecimal digits of an id: 48 bits; two clusters of one plan never hash the same text (first outputs differ)."""
 
-MAX_TEXTS = 4096
-"""Nodes whose text is kept before it is hashed, so that a large cluster takes no memory."""
+MAX_TEXTS = 1 << 14
+"""Pieces of text that are kept before it is hashed, so that a large cluster takes no memory."""
 _SEPARATOR = "\x1f"  # no name holds it in practice, and one that did could at worst make two texts equal
 
 
@@ -38,9 +38,18 @@ def cluster_id(graph: Graph, nodes: Iterable[int]) -> str:
     digest = sha256()
     texts: list[str] = []
     memo: dict[int, str] = {}
+    heads: dict[str, str] = {}
+    join, types = _SEPARATOR.join, graph.types.get
     for index in nodes:
-        texts.append(_text(graph, graph.nodes[index], memo))
-        if len(texts) == MAX_TEXTS:
+        node = graph.nodes[index]
+        if len(node.outputs) > 1 or node.domain or node.bodies or node.proto.attribute:
+            texts.append(_text(graph, node, memo))
+        else:  # what _text gives, for nearly all nodes of a large graph
+            kind = types(node.key)
+            head = heads.get(node.op_type) or heads.setdefault(node.op_type, f".{node.op_type}.{node.since}(")
+            made = memo.get(id(kind)) or _type_text(kind, memo)
+            texts += (head, join(node.inputs), ")", node.key, _SEPARATOR, made, "\n")
+        if len(texts) >= MAX_TEXTS:
             digest.update("".join(texts).encode("utf-8", "surrogatepass"))
             texts.clear()
     digest.update("".join(texts).encode("utf-8", "surrogatepass"))

@@ -54,6 +54,8 @@ def split(
         Empty if one part is enough. Else parts in an order in which they can run, each ascending and convex: together
         the cluster.
     """
+    if len(nodes) <= limit and not any(graph.nodes[index].op_type in VARIADIC for index in nodes):
+        return ()
     simple = {index: _links(graph.nodes[index]) for index in nodes if graph.nodes[index].op_type in ELEMENTWISE}
     if sum(simple.values()) <= limit:
         return ()
@@ -62,15 +64,24 @@ def split(
     head: dict[int, int] = {}
     size: dict[int, int] = {}
     for index in _depth_first(preds, nodes, inside):
-        if index in simple:
-            touched = {_find(head, pred) for pred in preds[index] if pred in head}
-            if parts[-1] and simple[index] + sum(size[t] for t in touched) > limit:
+        links = simple.get(index)
+        if links is not None:
+            touched: list[int] = []
+            joined = links
+            for pred in preds[index]:
+                if pred in head:
+                    while head[pred] != pred:
+                        head[pred] = pred = head[head[pred]]
+                    if pred not in touched:
+                        touched.append(pred)
+                        joined += size[pred]
+            if joined > limit and parts[-1]:
                 parts.append([])
                 head.clear()
                 size.clear()
-                touched = set()
+                touched, joined = [], links
             head[index] = index
-            size[index] = simple[index] + sum(size[t] for t in touched)
+            size[index] = joined
             for other in touched:
                 head[other] = index
         parts[-1].append(index)
@@ -112,14 +123,6 @@ def endless(node: Node, limit: int = PART_LIMIT) -> str:
 def _links(node: Node) -> int:
     """Return how many links of a chain an elementwise node is."""
     return max(1, len(node.inputs) - 1) if node.op_type in VARIADIC else 1
-
-
-def _find(head: dict[int, int], index: int) -> int:
-    """Return the representative of a node's connected set, halving the way."""
-    while head[index] != index:
-        head[index] = head[head[index]]
-        index = head[index]
-    return index
 
 
 def _depth_first(preds: Sequence[Sequence[int]], nodes: Sequence[int], inside: frozenset[int]) -> list[int]:
