@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ovpart.testing.golden import assert_same_plan
+    from ovpart.testing.polygraphy_runner import OvpartRunner
     from ovpart.testing.support import assert_supported
     from ovpart.testing.table_cases import OpCase, op_cases
 
-__all__ = ["OpCase", "assert_same_plan", "assert_supported", "op_cases"]
+__all__ = ["OpCase", "OvpartRunner", "assert_same_plan", "assert_supported", "op_cases"]
 
 _HOMES = {
     "OpCase": "ovpart.testing.table_cases",
+    "OvpartRunner": "ovpart.testing.polygraphy_runner",
     "assert_same_plan": "ovpart.testing.golden",
     "assert_supported": "ovpart.testing.support",
     "op_cases": "ovpart.testing.table_cases",
@@ -28,7 +30,14 @@ def __getattr__(name: str) -> Any:
     if home is None:
         message = f"module 'ovpart.testing' has no attribute {name!r}"
         raise AttributeError(message)
-    return getattr(importlib.import_module(home), name)
+    try:
+        module = importlib.import_module(home)
+    except ModuleNotFoundError as error:
+        if error.name != "polygraphy":
+            raise
+        message = f"ovpart.testing.{name} needs Polygraphy, which is not installed: pip install ovpart[polygraphy]"
+        raise ModuleNotFoundError(message, name="polygraphy") from error
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:
