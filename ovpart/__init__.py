@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ovpart.capability.verdict import State, Verdict
     from ovpart.compat.inference_session import InferenceSession
     from ovpart.partition.plan import Cluster, Plan
-    from ovpart.placement.engines import devices
+    from ovpart.placement.engines import devices, get_available_openvino_device_ids
     from ovpart.planning import plan
     from ovpart.report.model import Report
     from ovpart.session import Session
@@ -61,6 +61,7 @@ __all__ = [
     "VerificationError",
     "__version__",
     "devices",
+    "get_available_openvino_device_ids",
     "plan",
 ]
 
@@ -73,6 +74,7 @@ _HOMES = {
     "State": "ovpart.capability.verdict",
     "Verdict": "ovpart.capability.verdict",
     "devices": "ovpart.placement.engines",
+    "get_available_openvino_device_ids": "ovpart.placement.engines",
     "plan": "ovpart.planning",
 }
 

@@ -51,8 +51,10 @@ class Options:
     device: str = _option(
         conversions.text,
         "CPU",
-        "a device name such as 'CPU', 'GPU', 'GPU.0' or 'NPU'",
-        "The device that nodes are delegated to; what it cannot take runs on onnxruntime's CPU engine.",
+        "a device such as 'CPU', 'GPU.0' or 'NPU', or 'HETERO:GPU,CPU', 'AUTO:GPU,CPU', 'MULTI:GPU,CPU', 'BATCH:GPU'",
+        "The device that nodes are delegated to; what it cannot take runs on onnxruntime's CPU engine. "
+        "HETERO takes devices in order of priority: each node goes to the first one that takes it. AUTO, MULTI and "
+        "BATCH hand clusters to openvino, which chooses. Behind NPU stands openvino's CPU.",
     )
     min_gain: float | None = _option(
         conversions.microseconds,
@@ -120,6 +122,68 @@ class Options:
         None,
         "a number of threads, 1 or more",
         "Threads of each engine. Without it, each engine's own default.",
+        planning=False,
+    )
+    precision: str | None = _option(
+        conversions.one_of("FP32", "FP16", "ACCURACY"),
+        None,
+        "'FP32', 'FP16' or 'ACCURACY'",
+        "What the device computes in. CPU: FP32 or ACCURACY; GPU: any, by default FP16; NPU: FP16 or ACCURACY. "
+        "ACCURACY keeps the types of the model, and openvino from trading accuracy for speed.",
+        planning=False,
+    )
+    num_streams: int | None = _option(
+        conversions.count,
+        None,
+        "a number of streams, 1 or more",
+        "Runs of a cluster that the device computes at the same time, when several threads run the session. "
+        "By default 1: the shortest run.",
+        planning=False,
+    )
+    cache_dir: str | None = _option(
+        conversions.path,
+        None,
+        "a path of a folder",
+        "Where openvino keeps compiled clusters, and the kernels of a GPU, so that the next session does not compile "
+        "them again. Made if it is not there. Without it nothing is kept.",
+        planning=False,
+    )
+    model_priority: str | None = _option(
+        conversions.one_of("LOW", "MEDIUM", "HIGH", "DEFAULT"),
+        None,
+        "'LOW', 'MEDIUM', 'HIGH' or 'DEFAULT'",
+        "Which models get the better resource where several are in use: of AUTO, MULTI, GPU and NPU.",
+        planning=False,
+    )
+    context: int | None = _option(
+        conversions.address,
+        None,
+        "the address of a cl_context, as a number or text such as '0x7f00'",
+        "An OpenCL context of yours that clusters on a GPU are compiled in, so that they share its buffers.",
+        planning=False,
+    )
+    enable_opencl_throttling: bool = _option(
+        conversions.flag,
+        False,
+        "true or false",
+        "Let a GPU's queue spare the CPU, at some cost in speed (GPU_QUEUE_THROTTLE=LOW).",
+        planning=False,
+    )
+    load_config: str | Mapping[str, object] | None = _option(
+        conversions.path_or_mapping,
+        None,
+        "the path of a JSON file, or a mapping, of the form {device: {property: value}}",
+        "Properties of openvino for each device, with AUTO, HETERO and MULTI as devices too. One that a device does "
+        "not have is ignored with a warning, one that can only be read is skipped with a warning, a value that a "
+        "property cannot take is an error.",
+        planning=False,
+    )
+    disable_fallback: tuple[str, ...] = _option(
+        conversions.fallback_words,
+        (),
+        "true for all engines, or the names 'openvino', 'onnxruntime'",
+        "Raise where nodes would fall back: 'openvino' to openvino's CPU behind the device asked for, 'onnxruntime' "
+        "to onnxruntime. The error names the nodes.",
         planning=False,
     )
     config: Mapping[str, object] = _option(

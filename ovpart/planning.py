@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ovpart.capability.check import check, may_delegate
 from ovpart.capability.control import PIN, select
-from ovpart.capability.demotion import Demotion, lay_over
+from ovpart.capability.demotion import Demotion
+from ovpart.capability.priority import place
 from ovpart.capability.table import Table, load_table
+from ovpart.capability.target import asked_target
 from ovpart.model.collector import without_collector
 from ovpart.model.graph import Model
 from ovpart.model.read import read_model
@@ -62,6 +63,7 @@ def plan(
         If an overlay is not valid.
     """
     chosen = resolve({"device": device, **options}, planning_only=True)
+    asked_target(chosen.device)
     with without_collector():
         read = model if isinstance(model, Model) else read_model(model)
         return plan_model(read, chosen, load_table(chosen.table))
@@ -90,25 +92,16 @@ def plan_model(
     guarded : bool
         Whether nodes whose verdict holds under a guard may be delegated. Without them the plan is right for all inputs.
     """
-    verdicts = check(
-        model,
-        options.device,
-        table,
-        unknown=options.unknown,
-        semantics=options.semantics,
-        exclude=options.exclude,
-        pin=options.pin,
-    )
-    verdicts = lay_over(verdicts, model.graph, demotions, DEVICE_ENGINE)
+    verdicts, devices = place(model, options, table, demotions=demotions, guarded=guarded, engine=DEVICE_ENGINE)
     refused = frozenset(d.node for d in demotions if d.engine == FALLBACK.engine)
-    delegate = Label(DEVICE_ENGINE, options.device)
+    delegates = {device: Label(DEVICE_ENGINE, device) for device in devices if device is not None}
     labels: list[Label | None] = [
-        delegate
-        if (guarded or verdict.guard is None) and may_delegate(verdict, options.device, table, options.unknown)
-        else (LAST_RESORT if node.key in refused else FALLBACK)
-        for node, verdict in zip(model.graph.nodes, verdicts, strict=True)
+        delegates[device] if device is not None else (LAST_RESORT if node.key in refused else FALLBACK)
+        for node, device in zip(model.graph.nodes, devices, strict=True)
     ]
     min_gain = DEFAULT_MIN_GAIN_US if options.min_gain is None else options.min_gain
+    if FALLBACK.engine in options.disable_fallback:
+        min_gain = 0.0  # what the device takes stays there, whether it pays or not
     # What the user pins, and what onnxruntime refuses, must not fall back to it because it does not pay.
     kept = {node.index for node in model.graph.nodes if node.key in refused} if refused else set()
     kept.update(*(select(model.graph, selector, PIN) for selector in options.pin))

@@ -21,9 +21,10 @@ from ovpart.model.typeproto import read_type
 from ovpart.model.variants import general_form
 from ovpart.options import resolve
 from ovpart.partition.plan import Plan
-from ovpart.placement.engines import EMULATING_DEVICE, Engines, require_device
+from ovpart.placement.engines import make_engines
 from ovpart.placement.form import Form
 from ovpart.placement.known_operators import refuse_unknown_operators
+from ovpart.placement.settings import EMULATING_DEVICE
 from ovpart.placement.verify import REPEATS, Asked
 from ovpart.planning import plan_model
 from ovpart.report.model import Report, make_report
@@ -104,8 +105,8 @@ class Session:
         start = time.perf_counter()
         self._options = resolve({"device": device, **options})
         self._table = load_table(self._options.table)
-        self._engines = Engines(self._options)
-        require_device(self._options.device, emulate=self._options.emulate)
+        self._engines = make_engines(self._options)
+        self._options = self._engines.options
         self._model = read_model(model)
         first = self._first_plan(plan)
         self._planning_ms = 1e3 * (time.perf_counter() - start)

@@ -22,7 +22,8 @@ PACKAGE = ROOT / "ovpart"
 PUBLIC = {
     "Cluster", "CompileError", "DeviceNotFound", "InferenceSession", "InputError", "ModelError", "OptionError",
     "OvpartError", "OvpartWarning", "Plan", "PlanError", "Report", "RunError", "Session", "State", "TableError",
-    "Verdict", "VerificationError", "__version__", "devices", "plan",
+    "Verdict", "VerificationError", "__version__", "devices",
+    "get_available_openvino_device_ids", "plan",
 }  # fmt: skip
 
 # The house, ground floor first: a room imports from lower floors, and from nothing else but itself.

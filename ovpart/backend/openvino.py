@@ -42,6 +42,7 @@ _DEFAULTS: Mapping[str, object] = {
 # No streams: a run computes in the thread that asks for it. With one stream of one thread the CPU plugin's synchronous
 # infer loses the errors of a run and leaves the results of the one before (openvino 2026.4; start_async does not).
 _IN_CALLER = "0"
+_CONTEXT = "context"  # key of ours: the address of a cl_context
 _VIRTUAL = frozenset({"AUTO", "MULTI", "HETERO", "BATCH"})  # openvino's own choosers among devices
 _NO_RULE = ("No conversion rule found", "does not support the following ONNX operations")
 _TELEMETRY = "openvino_telemetry"
@@ -52,7 +53,8 @@ class OpenVINOBackend:
 
     `config` of the compile methods takes openvino's own properties, in capitals, which go over the defaults
     (``INFERENCE_PRECISION_HINT=f32``, ``DYNAMIC_QUANTIZATION_GROUP_SIZE=0``, ``PERFORMANCE_HINT=LATENCY``,
-    ``NUM_STREAMS=1``, each where the device has it), and ``num_threads`` (int; 0 or absent: openvino chooses).
+    ``NUM_STREAMS=1``, each where the device has it), ``num_threads`` (int; 0 or absent: openvino chooses), and
+    ``context`` (int: the address of a cl_context that a GPU's clusters are compiled in).
 
     Parameters
     ----------
@@ -79,11 +81,35 @@ class OpenVINOBackend:
         core = self.core
         return tuple(Device(name, str(core.get_property(name, "FULL_DEVICE_NAME"))) for name in core.available_devices)
 
+    def properties(self, device: str) -> Mapping[str, str]:
+        """Return the properties of a device, or of a chooser such as AUTO, each with ``"RO"``, ``"RW"`` or ``"WO"``."""
+        return {str(key): str(way) for key, way in self.core.get_property(device, "SUPPORTED_PROPERTIES").items()}
+
+    def refused(self, device: str, properties: Mapping[str, object]) -> tuple[str, str] | None:
+        """Return the first property whose value a device refuses, and openvino's words; ``None`` where it takes all.
+
+        A model of one node is compiled with each: ``set_property`` would change the Core for all sessions, and accepts
+        anything before a plugin is loaded.
+        """
+        from openvino import Model, Type
+        from openvino.opset8 import parameter, relu
+
+        for key, value in properties.items():
+            x = parameter([1], Type.f32)
+            try:
+                self.core.compile_model(Model([relu(x)], [x]), device, {key: value})
+            except (RuntimeError, ValueError, TypeError) as error:
+                return key, shortened(error)
+        return None
+
     def fingerprint(self, device: str) -> str:
         """Return openvino's build, the device's full name, what it can compute in, and the driver where it has one."""
         self._check_device(device)
-        version = import_openvino().get_version()
-        facts = [f"openvino {version}", str(self.core.get_property(device, "FULL_DEVICE_NAME"))]
+        names = _named(device) or list(self.core.available_devices)
+        return " | ".join([f"openvino {import_openvino().get_version()}", *(self._facts(name) for name in names)])
+
+    def _facts(self, device: str) -> str:
+        facts = [str(self.core.get_property(device, "FULL_DEVICE_NAME"))]
         known = self._properties(device)
         for name in ("OPTIMIZATION_CAPABILITIES", "DEVICE_ARCHITECTURE", "NPU_DRIVER_VERSION", "GPU_DRIVER_VERSION"):
             if name in known:
@@ -113,7 +139,7 @@ class OpenVINOBackend:
             raise CompileError(f"openvino was not asked: {crash[0]}", stage="read", node=crash[1])
         model = self._converted(cut)
         slots = self._step("convert", cut, lambda: bound_ports(model, cut.inputs, cut.outputs, _used(cut)))
-        compiled = self._step("compile", cut, lambda: self.core.compile_model(model, device, options), config)
+        compiled = self._step("compile", cut, lambda: self._compiled(model, device, options), config)
         return self._executable(compiled, cut.inputs, cut.outputs, slots, cut)
 
     def compile_whole(self, model: Model, device: str, config: Mapping[str, object]) -> OpenVINOExecutable:
@@ -136,7 +162,7 @@ class OpenVINOBackend:
         options = self._options(device, config)
         read = self._step("convert", None, lambda: self.core.read_model(source))
         slots = self._step("convert", None, lambda: bound_ports(read, inputs, outputs, used))
-        compiled = self._step("compile", None, lambda: self.core.compile_model(read, device, options), config)
+        compiled = self._step("compile", None, lambda: self._compiled(read, device, options), config)
         return self._executable(compiled, inputs, outputs, slots, None)
 
     def compile_file(self, path: Path, device: str, config: Mapping[str, object]) -> OpenVINOExecutable:
@@ -152,7 +178,7 @@ class OpenVINOBackend:
         self._check_device(device)
         options = self._options(device, config)
         read = self._step("read", None, lambda: self.core.read_model(path))
-        compiled = self._step("compile", None, lambda: self.core.compile_model(read, device, options), config)
+        compiled = self._step("compile", None, lambda: self._compiled(read, device, options), config)
         inputs, outputs = ports_of(read)
         return self._executable(compiled, inputs, outputs, tuple(range(len(inputs))), None)
 
@@ -169,6 +195,15 @@ class OpenVINOBackend:
         compiled, keep = self._step("load", cut, lambda: self._imported(blob, device, options), config)
         slots = self._step("load", cut, lambda: bound_ports(compiled, cut.inputs, cut.outputs, _used(cut)))
         return self._executable(compiled, cut.inputs, cut.outputs, slots, cut, keep=keep)
+
+    def _compiled(self, model: openvino.Model, device: str, options: Mapping[str, object]) -> openvino.CompiledModel:
+        """Compile, in the user's OpenCL context where one was given."""
+        properties = dict(options)
+        address = properties.pop(_CONTEXT, None)
+        if address is None:
+            return self.core.compile_model(model, device, properties)
+        context = self.core.create_context(device, {"CONTEXT_TYPE": "OCL", "OCL_CONTEXT": address})
+        return self.core.compile_model(model, context, properties)
 
     def _converted(self, cut: Cut) -> openvino.Model:
         """Return openvino's model of a cut, with its large constants in place."""
@@ -236,7 +271,9 @@ class OpenVINOBackend:
         """Raise DeviceNotFound unless every device named is there (``AUTO:GPU,CPU`` names two)."""
         found = self.core.available_devices
         for name in _named(device):
-            if name not in found and not any(present.startswith(f"{name}.") for present in found):
+            base, _, number = name.partition(".")
+            first = number == "0" and base != "CPU" and base in found  # GPU.0 where there is one GPU
+            if not first and name not in found and not any(present.startswith(f"{name}.") for present in found):
                 raise DeviceNotFound(
                     f"openvino has no device {name!r} on this machine. Available: {', '.join(found) or 'none'}. "
                     "Install its driver, or take one that is there."
@@ -264,12 +301,12 @@ class OpenVINOBackend:
             if key == "num_threads":
                 if value and "INFERENCE_NUM_THREADS" in known:
                     options["INFERENCE_NUM_THREADS"] = value
-            elif key.isupper():
+            elif key.isupper() or key == _CONTEXT:
                 options[key] = value
             else:
                 raise OptionError(
-                    f"openvino's configuration has no key {key!r}: it takes num_threads, and openvino's own "
-                    "properties, in capitals"
+                    f"openvino's configuration has no key {key!r}: it takes num_threads, {_CONTEXT}, and properties "
+                    "of openvino, in capitals"
                 )
         return options
 

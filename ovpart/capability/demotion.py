@@ -23,22 +23,27 @@ class Demotion:
         ``"read"``, ``"convert"``, ``"compile"``, ``"load"`` or ``"run"``.
     words : str
         What the engine said.
+    device : str
+        The device string of the label that refused it; ``""``: whichever it was.
     """
 
     node: str
     engine: str
     stage: str
     words: str
+    device: str = ""
 
 
 def lay_over(
-    verdicts: Sequence[Verdict], graph: Graph, demotions: Sequence[Demotion], engine: str
+    verdicts: Sequence[Verdict], graph: Graph, demotions: Sequence[Demotion], engine: str, device: str = ""
 ) -> tuple[Verdict, ...]:
-    """Return the verdicts with what trials on `engine` taught laid over them.
+    """Return the verdicts with what trials on `engine` and `device` taught laid over them.
 
     A failed trial beats the table and a pin: the node cannot run there, whatever anybody says of it.
     """
-    by_key: Mapping[str, Demotion] = {d.node: d for d in demotions if d.engine == engine}
+    by_key: Mapping[str, Demotion] = {
+        d.node: d for d in demotions if d.engine == engine and (not device or d.device in ("", device))
+    }
     if not by_key:
         return tuple(verdicts)
     return tuple(

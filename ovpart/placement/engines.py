@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ovpart.backend.base import Backend, Cut, Device, Executable
 from ovpart.backend.registry import backend
-from ovpart.errors import DeviceNotFound
+from ovpart.capability.target import CHOOSERS, asked_target, parse_target
 from ovpart.model.graph import Model
 from ovpart.options import Options
 from ovpart.partition.plan import Label
+from ovpart.placement.presence import present
+from ovpart.placement.settings import EMULATING_DEVICE, Properties, settle
 from ovpart.planning import DEVICE_ENGINE, FALLBACK
-
-EMULATING_DEVICE = "CPU"
-"""The device that runs the clusters of a device that is emulated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +26,13 @@ class Engines:
         Of the session: threads, engine properties, emulation.
     backends : mapping of str to Backend
         Engine name → backend, for engines that are not to be had by entry point.
+    properties : mapping of str to mapping
+        Device string of a label → properties that the options stand for on it.
     """
 
     options: Options
     backends: Mapping[str, Backend] = field(default_factory=dict)
+    properties: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def backend_of(self, label: Label) -> Backend:
         """Return the backend behind a label."""
@@ -39,7 +40,10 @@ class Engines:
 
     def device_of(self, label: Label) -> str:
         """Return the device that a label's clusters run on in fact."""
-        return EMULATING_DEVICE if self.options.emulate and label.engine == DEVICE_ENGINE else label.device
+        if not self.options.emulate or label.engine != DEVICE_ENGINE:
+            return label.device
+        chooser = parse_target(label.device).chooser
+        return f"{chooser}:{EMULATING_DEVICE}" if chooser in CHOOSERS else EMULATING_DEVICE
 
     def version_of(self, label: Label) -> str:
         """Return the engine's build, driver and instruction set in one line."""
@@ -59,6 +63,7 @@ class Engines:
         if self.options.num_threads is not None:
             settings["num_threads"] = self.options.num_threads
         if label.engine == DEVICE_ENGINE:
+            settings.update(self.properties.get(label.device, {}))
             settings.update(self.options.config)
         elif label == FALLBACK:
             if alone:
@@ -83,23 +88,32 @@ def devices() -> tuple[Device, ...]:
     return tuple(backend(DEVICE_ENGINE).devices())
 
 
-def require_device(name: str, *, emulate: bool) -> None:
-    """Raise where the device asked for is not on this machine.
+def get_available_openvino_device_ids() -> list[str]:
+    """Return the names of the devices of this machine; onnxruntime's OpenVINO provider has a function of that name."""
+    return [device.name for device in devices()]
+
+
+def make_engines(options: Options) -> Engines:
+    """Return the engines of a session, with absent devices taken out and every option at its effective value.
 
     Raises
     ------
     DeviceNotFound
-        With what is there and what can be done.
+        If none of the devices asked for is on this machine, and it is not emulated.
+    OptionError
+        If an option has a value that none of the devices takes.
+
+    Warns
+    -----
+    OvpartWarning
+        For devices that are left out, and options without an effect.
     """
-    if emulate:
-        return
-    found = [device.name for device in devices()]
-    if name in found or any(present.startswith(f"{name}.") for present in found):
-        return
-    close = difflib.get_close_matches(name.upper(), found, n=1)
-    meant = f" Did you mean {close[0]!r}?" if close else ""
-    message = (
-        f"device {name!r} is not on this machine; openvino offers: {', '.join(found) or 'none'}.{meant} "
-        f"Install its driver, choose one of these, or pass emulate=True to plan for {name!r} and run on the CPU."
-    )
-    raise DeviceNotFound(message)
+    engine = backend(DEVICE_ENGINE)
+    if options.emulate:
+        target = asked_target(options.device)
+    else:
+        target = present(options.device, [device.name for device in engine.devices()])
+    if not isinstance(engine, Properties):
+        return Engines(options)
+    settled = settle(options, target, engine)
+    return Engines(settled.options, properties=settled.properties)

@@ -23,6 +23,7 @@ from ovpart.model.variants import with_types
 from ovpart.partition.boundary import boundary
 from ovpart.partition.plan import Plan
 from ovpart.placement.engines import Engines
+from ovpart.placement.fallback import refuse_fallback
 from ovpart.placement.race import Race
 from ovpart.placement.realise import Progress, Realised, bind, demote_cluster, realise, realise_alone
 from ovpart.placement.verification import Verification
@@ -87,7 +88,9 @@ class Form:
         self._race: Race | None = None
         self._rival: Realised | None = None
         self._measured = measured
-        if not self._is_deferred:
+        if self._is_deferred:
+            refuse_fallback(self._plan, engines.options)
+        else:
             self._realise(self._plan)
 
     @property
@@ -161,7 +164,9 @@ class Form:
     def _race_for(self, realised: Realised) -> Race | None:
         """Return what measures a plan that rests on predictions alone; None where the user has said what to do."""
         options = self._engines.options
-        told = options.min_gain is not None or options.pin or options.emulate or options.strict
+        told = (
+            options.min_gain is not None or options.pin or options.emulate or options.strict or options.disable_fallback
+        )
         if not self._measured or told or not realised.plan.delegated or self._schedule is None:
             return None
         try:
@@ -196,7 +201,8 @@ class Form:
     ) -> Sequence[Array]:
         """Answer a run in which a cluster failed; demote the cluster if onnxruntime can do what the device cannot."""
         cluster = next(c for c in failed.plan.clusters if c.id == cluster_id)
-        if cluster.label.engine == FALLBACK.engine or self._engines.options.strict:
+        options = self._engines.options
+        if cluster.label.engine == FALLBACK.engine or options.strict or FALLBACK.engine in options.disable_fallback:
             raise error
         outputs = self._plain_schedule().run(feed)  # raises where the input itself is at fault
         with self._lock:

@@ -15,6 +15,7 @@ from ovpart.partition.boundary import boundary
 from ovpart.partition.plan import Cluster, Label, Plan
 from ovpart.placement.bisect import first_failing_prefix
 from ovpart.placement.engines import Engines
+from ovpart.placement.fallback import refuse_fallback
 from ovpart.planning import FALLBACK, LAST_RESORT
 from ovpart.runtime.schedule import OnFailure, Schedule, bind_schedule
 
@@ -90,6 +91,7 @@ def realise(
     learnt = list(demotions)
     executables = {**(known or {})}
     while True:
+        refuse_fallback(plan, engines.options)
         refused = _compile_missing(model, plan, engines, executables, progress)
         if refused is None:
             used = {_key(cluster): executables[_key(cluster)] for cluster in plan.clusters}
@@ -203,7 +205,8 @@ def _demote(model: Model, cluster: Cluster, error: CompileError, engines: Engine
         guilty = list(cluster.nodes)
     else:
         guilty = [first_failing_prefix(cluster.nodes, lambda prefix: _refuses(model, prefix, cluster.label, engines))]
-    return [Demotion(nodes[index].key, cluster.label.engine, error.stage, str(error)) for index in guilty]
+    label = cluster.label
+    return [Demotion(nodes[index].key, label.engine, error.stage, str(error), label.device) for index in guilty]
 
 
 def _refuses(model: Model, nodes: Sequence[int], label: Label, engines: Engines) -> bool:
@@ -220,4 +223,5 @@ def demote_cluster(model: Model, plan: Plan, cluster_id: str, words: str) -> lis
     Which node failed is not known from a run; a finer search compiles pieces (:mod:`ovpart.placement.bisect`).
     """
     cluster = next(c for c in plan.clusters if c.id == cluster_id)
-    return [Demotion(model.graph.nodes[i].key, cluster.label.engine, "run", words) for i in cluster.nodes]
+    label = cluster.label
+    return [Demotion(model.graph.nodes[i].key, label.engine, "run", words, label.device) for i in cluster.nodes]

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from ovpart.capability.target import parse_target
 from ovpart.model.graph import Model
 from ovpart.partition.build import make_plan
 from ovpart.partition.flops import node_flops, weight_bytes
@@ -84,7 +85,10 @@ def _amount(plan: Plan, cluster: Cluster) -> _Amount:
 def fallbacks_of(plan: Plan) -> tuple[Fallback, ...]:
     """Return why nodes are not on the device, one entry a reason, the most frequent first."""
     by_reason: dict[_Why, list[int]] = {}
-    for cluster in plan.islands:
+    wanted = parse_target(plan.device).labels[0]
+    for cluster in plan.clusters:
+        if not cluster.is_island and cluster.label.device == wanted:
+            continue
         for index in cluster.nodes:
             by_reason.setdefault(_why(plan, index), []).append(index)
     fallbacks = [_fallback(plan, why, sorted(nodes)) for why, nodes in by_reason.items()]
@@ -176,7 +180,7 @@ def as_if_supported(plan: Plan, model: Model, nodes: Sequence[int]) -> Plan:
     Nodes whose verdict is a yes are offered to the device again, though they may not have paid before: with more
     neighbours on their side they may now.
     """
-    delegate = next((cluster.label for cluster in plan.delegated), Label("openvino", plan.device))
+    delegate = Label("openvino", parse_target(plan.device).labels[0])
     wanted = set(nodes).union(plan.overruled)
     place = {cluster.id: cluster.label for cluster in plan.clusters}
     labels = [delegate if index in wanted else place.get(where) for index, where in enumerate(plan.places)]

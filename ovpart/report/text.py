@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from ovpart.capability.target import parse_target
 from ovpart.report.facts import Blocker, Fallback, Share
 
 if TYPE_CHECKING:
@@ -121,7 +122,10 @@ def _place(share: Share) -> str:
 def _why(report: Report) -> Iterator[str]:
     if not report.fallbacks:
         return
-    yield "why on " + " and ".join(dict.fromkeys(s.label.engine for s in report.shares if s.is_island))
+    wanted = parse_target(report.device).labels[0]
+    behind = [s for s in report.shares if not s.is_island and s.label.device != wanted]
+    elsewhere = [_place(s) for s in behind] + [s.label.engine for s in report.shares if s.is_island]
+    yield "why on " + " and ".join(dict.fromkeys(elsewhere))
     for fallback in report.fallbacks[:MOST_REASONS]:
         yield from _fallback(fallback)
     if left := report.fallbacks[MOST_REASONS:]:

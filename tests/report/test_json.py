@@ -21,7 +21,7 @@ def full(report_of, guarded):
     return report_of(
         {**REFUSED, "MatMul": guarded},
         engines={"openvino": "2026.4.1"},
-        demotions=[Demotion("b", "openvino", "run", "words")],
+        demotions=[Demotion("b", "openvino", "run", "words", "CPU")],
         options=resolve({"table": [Path("own.yaml")], "config": {"NUM_STREAMS": 2}, "pin": ["Softmax"]}),
         planning_ms=3.5,
         emulated_on="CPU",
@@ -54,7 +54,8 @@ def test_json_holds_what_the_text_shortens(full):
         "op_support.yaml:700": ["last"],
     }
     assert data["clusters"] == {"all": 5, "delegated": 3, "islands": 2, "lower_bound": 5}
-    assert data["demotions"] == [{"node": "b", "engine": "openvino", "stage": "run", "words": "words"}]
+    told = {"node": "b", "engine": "openvino", "stage": "run", "words": "words", "device": "CPU"}
+    assert data["demotions"] == [told]
     assert data["runs"]["clusters"] == [{"cluster": "aa", "runs": 2, "total_us": 30.0}]
 
 

@@ -1,0 +1,131 @@
+"""Which device of several takes a node: the table is asked for each of them, in order of priority."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ovpart.capability.check import check, may_delegate
+from ovpart.capability.demotion import Demotion, lay_over
+from ovpart.capability.target import CHOOSERS, Target, parse_target
+from ovpart.capability.verdict import Guard, Verdict
+from ovpart.errors import OptionError
+
+if TYPE_CHECKING:
+    from ovpart.capability.table import Table
+    from ovpart.model.graph import Model
+    from ovpart.options import Options
+
+
+def place(
+    model: Model,
+    options: Options,
+    table: Table,
+    *,
+    demotions: Sequence[Demotion] = (),
+    guarded: bool = True,
+    engine: str = "openvino",
+) -> tuple[tuple[Verdict, ...], list[str | None]]:
+    """Say of every node which device takes it, and what the table says of it.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    options : Options
+        ``device``, ``unknown``, ``semantics``, ``exclude``, ``pin``.
+    table : Table
+        The table, overlays included.
+    demotions : sequence of Demotion
+        What trials have taught.
+    guarded : bool
+        Whether nodes whose verdict holds under a guard may be delegated.
+    engine : str
+        The engine of the devices.
+
+    Returns
+    -------
+    verdicts : tuple of Verdict
+        Parallel to ``model.graph.nodes``: of the device most wanted. A node that another one takes keeps that verdict,
+        which says why it is not where it was wanted, with the guard of the device that takes it.
+    devices : list of str or None
+        The device string of the label each node goes to, ``None`` for those that none takes.
+    """
+    target = parse_target(options.device)
+    if not target.devices:
+        raise OptionError(
+            f"device {options.device!r} is whatever the machine has: without looking at it no plan can be made. "
+            "Name the devices: 'AUTO:GPU,CPU'"
+        )
+    verdicts, devices = _on(model, options, table, target, 0, demotions, guarded, engine)
+    for position in range(1, len(target.labels)):
+        left = [index for index, device in enumerate(devices) if device is None]
+        if all(index in model.graph.dead or index in model.graph.constant for index in left):
+            break
+        behind, taken = _on(model, options, table, target, position, demotions, guarded, engine)
+        merged: dict[tuple[int, int, bool], Verdict] = {}
+        for index in left:
+            key = (id(verdicts[index]), id(behind[index]), taken[index] is not None)
+            if key not in merged:
+                merged[key] = _merged(target, position, verdicts[index], behind[index], taken[index])
+            verdicts[index] = merged[key]
+            devices[index] = taken[index]
+    return tuple(verdicts), devices
+
+
+def _on(
+    model: Model,
+    options: Options,
+    table: Table,
+    target: Target,
+    position: int,
+    demotions: Sequence[Demotion],
+    guarded: bool,
+    engine: str,
+) -> tuple[list[Verdict], list[str | None]]:
+    """Return verdicts on one label of a target, and its device string for each node that goes there."""
+    label = target.labels[position]
+    # A chooser may send a cluster to any of its devices: each must take it.
+    each = target.devices if target.chooser in CHOOSERS else (label,)
+    asked = [
+        check(
+            model,
+            device,
+            table,
+            unknown=options.unknown,
+            semantics=options.semantics,
+            exclude=options.exclude,
+            pin=options.pin if position == 0 and number == 0 else (),
+        )
+        for number, device in enumerate(each)
+    ]
+    found = list(asked[0])
+    allowed = [(guarded or v.guard is None) and may_delegate(v, each[0], table, options.unknown) for v in found]
+    for device, others in zip(each[1:], asked[1:], strict=True):
+        for index, verdict in enumerate(others):
+            if not allowed[index] or found[index].rule == "pin":
+                continue
+            if not ((guarded or verdict.guard is None) and may_delegate(verdict, device, table, options.unknown)):
+                allowed[index] = False
+                found[index] = verdict
+            elif verdict.guard is not None:
+                found[index] = replace(found[index], guard=_tighter(found[index].guard, verdict.guard))
+    learnt = lay_over(found, model.graph, demotions, engine, label)
+    return list(learnt), [
+        label if yes and after is before else None for yes, before, after in zip(allowed, found, learnt, strict=True)
+    ]
+
+
+def _tighter(one: Guard | None, other: Guard) -> Guard:
+    """Return the guard of the two that asks more; on whatever device, one kind of guard is tied to the same inputs."""
+    return other if one is None or other.bound < one.bound else one
+
+
+def _merged(target: Target, position: int, first: Verdict, behind: Verdict, taken: str | None) -> Verdict:
+    if taken is not None:
+        return replace(first, guard=behind.guard)
+    if behind.reason == first.reason or behind.reason in first.reason:
+        return first
+    told = first.reason if position > 1 else f"on {target.labels[0]}: {first.reason}"
+    return replace(first, reason=f"{told}; on {target.labels[position]}: {behind.reason}")
