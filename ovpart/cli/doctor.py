@@ -8,10 +8,10 @@ import platform
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from importlib import metadata
 
 import click
 
+from ovpart.capability.measured import installed
 from ovpart.cli.exits import Exit
 from ovpart.cli.flags import json_flag
 from ovpart.errors import OvpartError
@@ -64,16 +64,9 @@ def look() -> Iterator[Finding]:
     yield from _devices()
 
 
-def _version(distribution: str) -> str | None:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
-
-
 def _packages() -> Iterator[Finding]:
     for name in NEEDED:
-        version = _version(name)
+        version = installed(name)
         if version is not None:
             yield Finding(name, "ok", version)
         elif name == "openvino":
@@ -83,12 +76,12 @@ def _packages() -> Iterator[Finding]:
         else:
             yield Finding(name, "wrong", f"not installed (pip install {name})")
     for name in OPTIONAL:
-        version = _version(name)
+        version = installed(name)
         if version is None:
             continue
         if name == "onnxruntime-openvino":
             found = f"{version}: it brings an onnxruntime of its own into the same folder; keep only one of the two"
-            yield Finding(name, "wrong" if _version("onnxruntime") else "note", found)
+            yield Finding(name, "wrong" if installed("onnxruntime") else "note", found)
         elif name == "openvino-telemetry":
             found = f"{version}: ovpart keeps openvino from loading it, unless openvino was imported before ovpart"
             yield Finding(name, "note", found)
@@ -97,6 +90,7 @@ def _packages() -> Iterator[Finding]:
 
 
 def _table() -> Iterator[Finding]:
+    from ovpart.capability.measured import differences
     from ovpart.capability.table import load_table, shipped_path
 
     try:
@@ -105,17 +99,9 @@ def _table() -> Iterator[Finding]:
         yield Finding("table", "wrong", str(error))
         return
     yield Finding("table", "ok", f"{shipped_path()}, {len(table.operators())} operators")
-    for name in ("openvino", "onnxruntime", "onnx"):
-        installed, measured = _version(name), str(table.measured_with.get(name, "?"))
-        if installed is None or _release(installed) == _release(measured):
-            continue
-        found = f"measured with {measured}, installed is {installed}: verdicts may be off; a failed compile is demoted"
-        yield Finding(f"table, {name}", "note", found)
-
-
-def _release(version: str) -> list[str]:
-    """Return the first two numbers of a version: what changes which operators an engine takes."""
-    return version.split(".")[:2]
+    for other in differences(table.measured_with):
+        found = f"{other}: verdicts may be off; `ovpart ops check` says which, a failed compile is demoted"
+        yield Finding(f"table, {other.what}", "note", found)
 
 
 def _cache() -> Iterator[Finding]:

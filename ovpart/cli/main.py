@@ -20,6 +20,7 @@ COMMANDS = {
     "plan": "Show where each node of a model would run; needs no engine and no device.",
     "verify": "Hold every cluster of a model against onnxruntime.",
     "explain": "Tell why one node is where it is.",
+    "ops": "Ask, measure and check the table of what devices compute rightly.",
     "devices": "List the devices that engines offer.",
     "doctor": "Check what is installed, and whether it fits together.",
 }

@@ -1,0 +1,1 @@
+"""How the support table is measured: cases of every operator, each judged in a process that may die."""

@@ -1,0 +1,102 @@
+"""All cases of the probe's own: operator × version × dtype × values × form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cache
+
+from ovpart.probe import recipes_elementwise
+from ovpart.probe.case import DYNAMIC, DYNAMIC_CONST, FORMS, LEAST_OPSET, Case, Draft, Key, constants_of
+from ovpart.probe.judge import Trial
+from ovpart.probe.schemas import allowed, first_type, versions
+from ovpart.probe.values import Maker
+
+Recipe = Callable[[Maker], Iterator[Draft]]
+
+_SIZES = (2, 3)
+
+
+@cache
+def recipes() -> Mapping[str, Recipe]:
+    """Return operator → what makes its cases."""
+    return {**recipes_elementwise.RECIPES}
+
+
+def cases(ops: Collection[str] = (), *, tags: Collection[str] = ()) -> Iterator[Case]:
+    """Yield the cases of operators, in a fixed order.
+
+    Parameters
+    ----------
+    ops : collection of str
+        Ids of operators; all that there are recipes for by default.
+    tags : collection of str
+        Only these.
+    """
+    for op in sorted(ops or recipes()):
+        recipe = recipes().get(op)
+        if recipe is None:
+            continue
+        for version in versions(op):
+            for dtype in dtypes(op, version):
+                yield from _of_type(op, version, dtype, recipe, tags)
+
+
+def dtypes(op: str, version: int) -> tuple[str, ...]:
+    """Return the dtypes that are varied for an operator in a version."""
+    return allowed(op, version, _VARIED.get(op) or first_type(op, version))
+
+
+def trial_of(case: Case) -> Trial:
+    """Make a case ready to be sent to another process."""
+    return Trial(case.key, case.proto().SerializeToString(), case.feeds(), case.kind)
+
+
+_VARIED: Mapping[str, str] = {"Where": "X"}
+"""Operator → the formal input or type whose dtypes are varied, where that is not its first input."""
+
+
+def _of_type(op: str, version: int, dtype: str, recipe: Recipe, tags: Collection[str]) -> Iterator[Case]:
+    small, large = (list(_drafts(recipe, Maker(op, version, dtype, n))) for n in _SIZES)
+    opset = version if "." in op else max(version, LEAST_OPSET)
+    for first, second in zip(small, large, strict=True):
+        if tags and first.tag not in tags:
+            continue
+        seen: set[tuple[frozenset[int], bool]] = set()
+        for form in FORMS:
+            # Without an input that could be a constant, the constant forms are those before.
+            symbolic = form in (DYNAMIC, DYNAMIC_CONST)
+            shape = (constants_of(first, form), symbolic)
+            if shape in seen or (symbolic and not _has_dims(first, form)):
+                continue
+            seen.add(shape)
+            other = second if symbolic and _same_constants(first, second, form) else None
+            yield Case(Key(op, version, dtype, first.tag, form), first.kind, first, other, opset)
+
+
+def _drafts(recipe: Recipe, m: Maker) -> Iterator[Draft]:
+    drafts = recipe(m)
+    while True:
+        m.begin()
+        draft = next(drafts, None)
+        if draft is None:
+            return
+        yield draft
+
+
+def _has_dims(draft: Draft, form: str) -> bool:
+    """Whether some input at run time has a dimension that could be a symbol."""
+    fixed = constants_of(draft, form)
+    return any(a is not None and a.ndim and i not in fixed for i, a in enumerate(draft.inputs))
+
+
+def _same_constants(first: Draft, second: Draft, form: str) -> bool:
+    """Whether two sizes have the same constants and attributes, and so one model."""
+    fixed = constants_of(first, form)
+    if repr(first.attributes) != repr(second.attributes) or len(first.inputs) != len(second.inputs):
+        return False
+    return all(
+        (a is None and b is None)
+        or (a is not None and b is not None and a.shape == b.shape and a.tobytes() == b.tobytes())
+        for i, (a, b) in enumerate(zip(first.inputs, second.inputs, strict=True))
+        if i in fixed
+    )
