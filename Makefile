@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit models models-test long stress clean
+.PHONY: help setup demo test lint types unit models models-test long packaging stress clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -64,7 +64,11 @@ models-test: models ## run every real model and compare it with onnxruntime
 
 long: setup ## the tests that take minutes
 	@echo "pytest, long tests"
-	@$(PYTEST) -m "long and not models" tests
+	@$(PYTEST) -m "long and not models" tests --ignore tests/packaging
+
+packaging: setup ## build wheel and sdist, and install each, and editable, into an empty environment
+	@echo "pytest on what is built and installed"
+	@$(PYTEST) tests/packaging
 
 stress: setup ## ten thousand runs from eight threads, answers and memory watched
 	@$(BIN)/python benchmarks/stress.py
