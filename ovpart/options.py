@@ -103,6 +103,23 @@ class Options:
         "'joined' or 'connected'",
         "'joined' gives the fewest clusters; 'connected' gives clusters that are connected subgraphs, more of them.",
     )
+    control_flow: str = _option(
+        conversions.one_of("auto", "nested", "whole"),
+        "auto",
+        "'auto', 'nested' or 'whole'",
+        "What to do with If, Loop and Scan. 'auto' delegates them whole where the device takes every node inside; else "
+        "their bodies get plans of their own where that pays, and stay whole on onnxruntime where it does not. "
+        "'nested' gives all bodies plans of their own, 'whole' none.",
+    )
+    lazy: bool | None = _option(
+        conversions.flag,
+        None,
+        "true or false",
+        "When bodies of control flow are compiled that have plans of their own: true at their first run, false with "
+        "the session. Without it, branches of If at their first run, since many are never taken, bodies of loops with "
+        "the session.",
+        planning=False,
+    )
     strict: bool = _option(
         conversions.flag,
         False,

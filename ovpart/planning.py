@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ovpart.capability.control import PIN, select
+from ovpart.capability.control import EXCLUDE, PIN, in_scope, select
 from ovpart.capability.demotion import Demotion
 from ovpart.capability.priority import place
 from ovpart.capability.table import Table, load_table
@@ -17,7 +18,8 @@ from ovpart.model.graph import Model
 from ovpart.model.read import read_model
 from ovpart.options import Options, resolve
 from ovpart.partition.build import make_plan
-from ovpart.partition.plan import Label, Plan
+from ovpart.partition.nesting import nested_plans
+from ovpart.partition.plan import RUNTIME, Label, Plan
 
 if TYPE_CHECKING:
     import onnx
@@ -76,8 +78,9 @@ def plan_model(
     *,
     demotions: Sequence[Demotion] = (),
     guarded: bool = True,
+    inner: bool = False,
 ) -> Plan:
-    """Plan a model that is read already.
+    """Plan a model that is read already, and with it the bodies of control flow that no engine takes whole.
 
     Parameters
     ----------
@@ -91,21 +94,46 @@ def plan_model(
         What trials have taught so far.
     guarded : bool
         Whether nodes whose verdict holds under a guard may be delegated. Without them the plan is right for all inputs.
+    inner : bool
+        Whether the model is a body: selectors that mean nothing in it are meant for other scopes.
     """
-    verdicts, devices = place(model, options, table, demotions=demotions, guarded=guarded, engine=DEVICE_ENGINE)
+    graph = model.graph
+    exclude = in_scope(graph, options.exclude, EXCLUDE, inner=inner)
+    pin = in_scope(graph, options.pin, PIN, inner=inner)
+    here = replace(options, exclude=exclude, pin=pin)
+    verdicts, devices = place(model, here, table, demotions=demotions, guarded=guarded, engine=DEVICE_ENGINE)
     refused = frozenset(d.node for d in demotions if d.engine == FALLBACK.engine)
     delegates = {device: Label(DEVICE_ENGINE, device) for device in devices if device is not None}
     labels: list[Label | None] = [
         delegates[device] if device is not None else (LAST_RESORT if node.key in refused else FALLBACK)
-        for node, device in zip(model.graph.nodes, devices, strict=True)
+        for node, device in zip(graph.nodes, devices, strict=True)
     ]
     min_gain = DEFAULT_MIN_GAIN_US if options.min_gain is None else options.min_gain
     if FALLBACK.engine in options.disable_fallback:
         min_gain = 0.0  # what the device takes stays there, whether it pays or not
     # What the user pins, and what onnxruntime refuses, must not fall back to it because it does not pay.
-    kept = {node.index for node in model.graph.nodes if node.key in refused} if refused else set()
-    kept.update(*(select(model.graph, selector, PIN) for selector in options.pin))
-    return make_plan(model, verdicts, labels, device=options.device, join=options.join, min_gain=min_gain, kept=kept)
+    kept = {node.index for node in graph.nodes if node.key in refused} if refused else set()
+    kept.update(*(select(graph, selector, PIN) for selector in pin))
+    nested = nested_plans(
+        model,
+        verdicts,
+        labels,
+        replace(options, min_gain=min_gain),
+        FALLBACK,
+        frozenset(d.node for d in demotions if d.engine == RUNTIME.engine),
+        partial(_plan_body, table=table, guarded=guarded),
+    )
+    for index, found in nested.items():
+        labels[index] = RUNTIME
+        if found.asked:
+            kept.add(index)
+    return make_plan(
+        model, verdicts, labels, device=options.device, join=options.join, min_gain=min_gain, kept=kept, bodies=nested
+    )
+
+
+def _plan_body(model: Model, options: Options, *, table: Table, guarded: bool) -> Plan:
+    return plan_model(model, options, table, guarded=guarded, inner=True)
 
 
 def held_back(model: Model, plan: Plan, reason: str) -> Plan:
@@ -122,5 +150,6 @@ def held_back(model: Model, plan: Plan, reason: str) -> Plan:
     """
     labels: list[Label | None] = [FALLBACK] * len(model.graph.nodes)
     alone = make_plan(model, plan.verdicts, labels, device=plan.device, join=plan.join, min_gain=plan.min_gain)
-    overruled = {index: reason for cluster in plan.delegated for index in cluster.nodes}
+    given_up = (cluster for cluster in plan.clusters if not cluster.is_island or cluster.label == RUNTIME)
+    overruled = {index: reason for cluster in given_up for index in cluster.nodes}
     return replace(alone, overruled={**plan.overruled, **overruled})

@@ -67,6 +67,53 @@ def select(graph: Graph, selector: str, option: str) -> frozenset[int]:
     return found
 
 
+def means_in_bodies(node: Node, selectors: Sequence[str]) -> bool:
+    """Whether a selector means a node in a body of `node`, at any depth."""
+    if not selectors:
+        return False
+    for body in node.bodies.values():
+        for selector in selectors:
+            try:
+                select(body, selector, "")
+            except OptionError:
+                continue
+            return True
+        if any(means_in_bodies(inner, selectors) for inner in body.nodes if inner.bodies):
+            return True
+    return False
+
+
+def in_scope(graph: Graph, selectors: Sequence[str], option: str, *, inner: bool) -> tuple[str, ...]:
+    """Return the selectors that mean nodes of a scope itself.
+
+    Parameters
+    ----------
+    graph : Graph
+        The scope.
+    selectors : sequence of str
+        See the module.
+    option : str
+        Name of the option that they come from, for errors.
+    inner : bool
+        Whether the scope is a body. In the main scope, a selector must mean something there or in a body.
+
+    Raises
+    ------
+    OptionError
+        Where a selector means nothing anywhere.
+    """
+    here = []
+    for selector in selectors:
+        try:
+            select(graph, selector, option)
+        except OptionError:
+            if not inner and not any(means_in_bodies(node, (selector,)) for node in graph.nodes if node.bodies):
+                raise
+        else:
+            here.append(selector)
+    return tuple(here)
+
+
 def _words(node: Node) -> tuple[str, ...]:
     """Return all that a selector may call a node."""
     whole = f"ai.onnx.{node.op_type}" if not node.domain else node.op_id

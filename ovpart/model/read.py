@@ -80,7 +80,7 @@ def _model(source: Source) -> Model:
         ir_version=proto.ir_version,
         opsets=opsets,
         graph=inferred.graph,
-        weights=_weights(inferred.graph, tensors.stored),
+        weights=constant_entries(inferred.graph, tensors.stored),
         fingerprint=_fingerprint(source, tensors.stored),
         notes=(*builder.notes, *inferred.notes),
     )
@@ -132,8 +132,8 @@ def _fingerprint(source: Source, stored: Sequence[Stored]) -> str:
     return digest.hexdigest()
 
 
-def _weights(graph: Graph, stored: Sequence[Stored]) -> Weights:
-    """Find where every constant tensor lies."""
+def constant_entries(graph: Graph, stored: Sequence[Stored]) -> Weights:
+    """Return where every constant tensor of a scope lies; `stored` is indexed by the stubs in it."""
     entries: dict[str, Entry] = {}
     for name, tensor in graph.initializers.items():
         index = stub_index(tensor)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ovpart.capability.verdict import Verdict
@@ -15,8 +15,9 @@ from ovpart.partition.cluster import Line, partition
 from ovpart.partition.costs import CostTable, node_gains
 from ovpart.partition.flops import value_bytes
 from ovpart.partition.identity import cluster_id
+from ovpart.partition.nested import Nested
 from ovpart.partition.parts import PART_LIMIT, endless, split
-from ovpart.partition.plan import CONSTANT, DEAD, Cluster, Label, Plan
+from ovpart.partition.plan import CONSTANT, DEAD, RUNTIME, Cluster, Label, Plan
 from ovpart.partition.slack import Value
 from ovpart.partition.worth import recolour
 
@@ -59,6 +60,7 @@ def make_plan(
     part_limit: int = PART_LIMIT,
     fallback: Label = FALLBACK,
     kept: Collection[int] = (),
+    bodies: Mapping[int, Nested] | None = None,
 ) -> Plan:
     """Partition the main scope of a model; equal arguments give equal plans, however its nodes are ordered and named.
 
@@ -81,6 +83,8 @@ def make_plan(
         Connected elementwise nodes that a delegated cluster may have before it is compiled in parts.
     fallback : Label
         Where nodes go that turn out not to be worth delegating; those that are `kept` stay where their label says.
+    bodies : mapping of int to Nested, optional
+        For each node labelled :data:`ovpart.partition.plan.RUNTIME` the plans of its bodies, and what they save.
 
     Raises
     ------
@@ -91,7 +95,8 @@ def make_plan(
     draft = _draft(model.graph, verdicts, labels, fallback, costs.unknown_dim, kept)
     _hold_back_endless(draft, part_limit)
     atoms = _settled_atoms(draft)
-    line = _line(draft, atoms, join == "connected", min_gain, costs)
+    nested = bodies or {}
+    line = _line(draft, atoms, join == "connected", min_gain, costs, {i: n.gain_us for i, n in nested.items()})
     clusters, places = _clusters(draft, line, part_limit)
     return Plan(
         graph=model.graph,
@@ -105,6 +110,13 @@ def make_plan(
         join=join,
         min_gain=min_gain,
         overruled=draft.overruled,
+        bodies={
+            model.graph.nodes[index].key: nested[index].plans
+            for cluster in clusters
+            if cluster.label == RUNTIME
+            for index in cluster.nodes
+            if index in nested
+        },
     )
 
 
@@ -198,7 +210,14 @@ def _hold_back(draft: _Draft, unit: Atom) -> bool:
     return True
 
 
-def _line(draft: _Draft, atoms: Sequence[Sequence[int]], connected: bool, min_gain: float, costs: CostTable) -> Line:
+def _line(
+    draft: _Draft,
+    atoms: Sequence[Sequence[int]],
+    connected: bool,
+    min_gain: float,
+    costs: CostTable,
+    nested_gains: Mapping[int, float],
+) -> Line:
     """Partition, with the worth filter where it is on."""
 
     def near(units: Sequence[int]) -> Sequence[Value]:
@@ -209,6 +228,8 @@ def _line(draft: _Draft, atoms: Sequence[Sequence[int]], connected: bool, min_ga
     graph = draft.graph
     engines = [None if label is None else draft.kinds[label].engine for label in draft.labels]
     gains = node_gains(graph, engines, draft.kinds[draft.fallback].engine, costs)
+    for index, gain in nested_gains.items():
+        gains[index] = gain
     for index in draft.kept:
         gains[index] = math.inf
     found = recolour(

@@ -21,8 +21,10 @@ CONSTANT = "constant"
 """Place of a node that is computed once, not at each run; it belongs to no cluster."""
 DEAD = "dead"
 """Place of a node that no output depends on."""
-ISLAND_ENGINES = frozenset({"onnxruntime", "reference"})
-"""Engines that nodes fall back to: their clusters are islands, all others are delegated."""
+RUNTIME_ENGINE = "runtime"
+"""Runs control flow whose bodies have plans of their own: no engine, but ovpart's own runtime."""
+ISLAND_ENGINES = frozenset({"onnxruntime", "reference", RUNTIME_ENGINE})
+"""Where nodes are that are not delegated: their clusters are islands, all others are delegated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,10 @@ class Label:
     def delegated(self) -> bool:
         """Whether it stands for a device asked for, not for a fallback."""
         return self.engine not in ISLAND_ENGINES
+
+
+RUNTIME = Label(RUNTIME_ENGINE)
+"""Where control flow runs whose bodies have plans of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,7 @@ class Cluster:
 
     @property
     def is_island(self) -> bool:
-        """Whether it runs on onnxruntime or the reference implementation."""
+        """Whether it runs on onnxruntime or the reference implementation, or is control flow that the runtime runs."""
         return not self.label.delegated
 
 
@@ -107,6 +113,9 @@ class Plan:
     overruled : mapping of int to str
         Node index → why a node that may be delegated is not: its component does not pay, its quantised unit has a
         member that is not delegated, or its bodies would take too long to compile.
+    bodies : mapping of str to mapping of str to Plan
+        For each node of a cluster labelled :data:`RUNTIME`, by key: attribute → plan of that body. In such a plan, what
+        the body captures are inputs.
     """
 
     graph: Graph
@@ -120,6 +129,7 @@ class Plan:
     join: str = "joined"
     min_gain: float = 0.0
     overruled: Mapping[int, str] = field(default_factory=dict)
+    bodies: Mapping[str, Mapping[str, Plan]] = field(default_factory=dict)
 
     @property
     def delegated(self) -> tuple[Cluster, ...]:
@@ -163,6 +173,13 @@ class Plan:
                     bounds[key] = min(bounds.get(key, guard.bound), guard.bound)
         return tuple(Guard(kind, inputs, bound) for (kind, inputs), bound in sorted(bounds.items()))
 
+    @property
+    def delegates(self) -> bool:
+        """Whether anything is delegated, in the main scope or in a body that has a plan of its own."""
+        return bool(self.delegated) or any(
+            body.delegates for branches in self.bodies.values() for body in branches.values()
+        )
+
     def cluster(self, cluster_id: str) -> Cluster:
         """Return the cluster with an id.
 
@@ -205,15 +222,15 @@ class Plan:
         return to_json(self)
 
     @staticmethod
-    def from_json(text: str, graph: Graph, *, fingerprint: str | None = None) -> Plan:
+    def from_json(text: str, scope: Graph | Model, *, fingerprint: str | None = None) -> Plan:
         """Read a plan back.
 
         Parameters
         ----------
         text : str
             What :meth:`to_json` gave.
-        graph : Graph
-            The main scope of the same model.
+        scope : Graph or Model
+            The same model, or its main scope where no body has a plan of its own.
         fingerprint : str, optional
             The model's; without it the plan is checked against the graph alone.
 
@@ -224,7 +241,7 @@ class Plan:
         """
         from ovpart.partition.saved import from_json
 
-        return from_json(text, graph, fingerprint=fingerprint)
+        return from_json(text, scope, fingerprint=fingerprint)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the plan to a file, as JSON."""
@@ -233,7 +250,7 @@ class Plan:
     @staticmethod
     def load(path: str | os.PathLike[str], model: Model) -> Plan:
         """Read a plan from a file; see :meth:`from_json`."""
-        return Plan.from_json(Path(path).read_text(encoding="utf-8"), model.graph, fingerprint=model.fingerprint)
+        return Plan.from_json(Path(path).read_text(encoding="utf-8"), model, fingerprint=model.fingerprint)
 
     def _share(self, amount: Callable[[Node], int]) -> float:
         """Return the delegated share of a quantity of nodes."""

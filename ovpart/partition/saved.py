@@ -9,20 +9,26 @@ from typing import Any
 
 from ovpart.capability.verdict import Guard, State, Verdict
 from ovpart.errors import PlanError
-from ovpart.model.graph import Graph
+from ovpart.model.bodies import bodies_of, not_alone
+from ovpart.model.graph import Graph, Model
 from ovpart.partition.boundary import boundary
 from ovpart.partition.identity import cluster_id
-from ovpart.partition.plan import CONSTANT, DEAD, Cluster, Label, Plan
+from ovpart.partition.plan import CONSTANT, DEAD, RUNTIME, Cluster, Label, Plan
 
 SCHEMA_VERSION = 1
 
 
 def to_json(plan: Plan) -> str:
     """See :meth:`ovpart.partition.plan.Plan.to_json`."""
+    return json.dumps(_document(plan), ensure_ascii=False, indent=1)
+
+
+def _document(plan: Plan) -> dict[str, Any]:
+    """Return a plan in JSON's types; bodies with plans of their own are documents within it."""
     keys = [node.key for node in plan.graph.nodes]
     numbers: dict[Verdict, int] = {}
     of_node = [numbers.setdefault(verdict, len(numbers)) for verdict in plan.verdicts]
-    document = {
+    return {
         "ovpart_plan": SCHEMA_VERSION,
         "model": {"name": plan.model, "fingerprint": plan.fingerprint, "nodes": len(keys)},
         "device": plan.device,
@@ -45,13 +51,21 @@ def to_json(plan: Plan) -> str:
         "verdicts": [_verdict_out(verdict) for verdict in numbers],
         "verdict_of": dict(zip(keys, of_node, strict=True)),
         "overruled": {keys[i]: why for i, why in sorted(plan.overruled.items())},
+        "bodies": {
+            key: {name: _document(body) for name, body in sorted(branches.items())}
+            for key, branches in plan.bodies.items()
+        },
     }
-    return json.dumps(document, ensure_ascii=False, indent=1)
 
 
-def from_json(text: str, graph: Graph, *, fingerprint: str | None = None) -> Plan:
+def from_json(text: str, scope: Graph | Model, *, fingerprint: str | None = None) -> Plan:
     """See :meth:`ovpart.partition.plan.Plan.from_json`."""
-    document = _checked(text)
+    return _plan_in(_checked(text), scope, fingerprint)
+
+
+def _plan_in(document: Mapping[str, Any], scope: Graph | Model, fingerprint: str | None) -> Plan:
+    """Return the plan of one scope."""
+    graph = scope.graph if isinstance(scope, Model) else scope
     about = document["model"]
     index = {node.key: node.index for node in graph.nodes}
     _same_model(about, document["verdict_of"], index, fingerprint)
@@ -77,7 +91,30 @@ def from_json(text: str, graph: Graph, *, fingerprint: str | None = None) -> Pla
         join=document["options"]["join"],
         min_gain=document["options"]["min_gain"],
         overruled={index[_known(key, index, "overruled")]: why for key, why in document["overruled"].items()},
+        bodies=_bodies_in(document.get("bodies", {}), clusters, scope),
     )
+
+
+def _bodies_in(
+    documents: Mapping[str, Mapping[str, Any]], clusters: Sequence[Cluster], scope: Graph | Model
+) -> dict[str, dict[str, Plan]]:
+    """Read the plans of bodies; each node that the runtime runs must have one for each of its bodies."""
+    graph = scope.graph if isinstance(scope, Model) else scope
+    nodes = [graph.nodes[index] for cluster in clusters if cluster.label == RUNTIME for index in cluster.nodes]
+    found: dict[str, dict[str, Plan]] = {}
+    if {node.key for node in nodes} != documents.keys():
+        raise PlanError("The plan has plans of bodies for other nodes than those that it runs itself. Plan again.")
+    for node in nodes:
+        if not isinstance(scope, Model):
+            raise PlanError(f"The plan has plans of the bodies of {node.label!r}: read it with the model, not a graph.")
+        if node.bodies.keys() != documents[node.key].keys() or not_alone(scope, node):
+            raise PlanError(f"The plan does not fit the bodies of {node.label!r}. Plan this model again.")
+        bodies = {body.name: body for body in bodies_of(scope, node)}
+        found[node.key] = {
+            name: _plan_in(document, bodies[name].model, scope.fingerprint)
+            for name, document in documents[node.key].items()
+        }
+    return found
 
 
 def schema() -> dict[str, Any]:

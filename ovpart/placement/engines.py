@@ -10,7 +10,7 @@ from ovpart.backend.registry import backend
 from ovpart.capability.target import CHOOSERS, asked_target, parse_target
 from ovpart.model.graph import Model
 from ovpart.options import Options
-from ovpart.partition.plan import Label
+from ovpart.partition.plan import RUNTIME, Label
 from ovpart.placement.presence import present
 from ovpart.placement.settings import EMULATING_DEVICE, Properties, settle
 from ovpart.planning import DEVICE_ENGINE, FALLBACK
@@ -47,6 +47,10 @@ class Engines:
 
     def version_of(self, label: Label) -> str:
         """Return the engine's build, driver and instruction set in one line."""
+        if label == RUNTIME:
+            from ovpart import __version__
+
+            return f"ovpart {__version__}"
         return self.backend_of(label).fingerprint(self.device_of(label))
 
     def settings_of(self, label: Label, *, alone: bool = False) -> Mapping[str, object]:

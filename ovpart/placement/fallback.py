@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ovpart.capability.target import parse_target
 from ovpart.errors import CompileError
-from ovpart.partition.plan import Cluster, Plan
+from ovpart.partition.plan import RUNTIME, Cluster, Plan
 from ovpart.planning import DEVICE_ENGINE
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ def refuse_fallback(plan: Plan, options: Options) -> None:
 def _is_refused(cluster: Cluster, wanted: set[str], disabled: tuple[str, ...]) -> bool:
     if cluster.label.engine == DEVICE_ENGINE:
         return DEVICE_ENGINE in disabled and cluster.label.device not in wanted
-    return cluster.is_island and "onnxruntime" in disabled
+    # What stands in bodies of control flow is refused where they are compiled.
+    return cluster.is_island and cluster.label != RUNTIME and "onnxruntime" in disabled
 
 
 def _told(plan: Plan, index: int) -> str:

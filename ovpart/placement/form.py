@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from ovpart.backend.base import Array
@@ -25,7 +26,16 @@ from ovpart.partition.plan import Plan
 from ovpart.placement.engines import Engines
 from ovpart.placement.fallback import refuse_fallback
 from ovpart.placement.race import Race
-from ovpart.placement.realise import Progress, Realised, bind, demote_cluster, realise, realise_alone
+from ovpart.placement.realise import (
+    Progress,
+    Realised,
+    bind,
+    close_bodies,
+    demote_cluster,
+    realise,
+    realise_alone,
+    with_current_bodies,
+)
 from ovpart.placement.verification import Verification
 from ovpart.placement.verify import Asked, verify_plan
 from ovpart.planning import FALLBACK, held_back, plan_model
@@ -55,6 +65,8 @@ class Form:
         Whether the first runs measure the plan against onnxruntime alone, unless the options say what to do.
     progress : callable, optional
         Told before each compile of a cluster.
+    inner : bool
+        Whether the model is a body of control flow.
 
     Raises
     ------
@@ -72,11 +84,13 @@ class Form:
         plan: Plan | None = None,
         measured: bool = False,
         progress: Progress | None = None,
+        inner: bool = False,
     ) -> None:
         self._model = model
         self._engines = engines
         self._table = table
         self._guarded = guarded
+        self._inner = inner
         self._lock = threading.Lock()
         self._plain: Schedule | None = None
         self._progress = progress
@@ -96,7 +110,7 @@ class Form:
     @property
     def plan(self) -> Plan:
         """The plan that runs now; where nodes are deferred, the one that the first run will mend."""
-        return self._plan
+        return self._plan if self._realised is None else with_current_bodies(self._plan, self._realised)
 
     @property
     def guards(self) -> tuple[Guard, ...]:
@@ -141,9 +155,25 @@ class Form:
         for schedule in (self._schedule, self._plain):
             if schedule is not None:
                 schedule.close()
+        if self._realised is not None:
+            close_bodies(self._realised)
 
     def _plan_anew(self, demotions: Sequence[Demotion]) -> Plan:
-        return plan_model(self._model, self._engines.options, self._table, demotions=demotions, guarded=self._guarded)
+        return plan_model(
+            self._model,
+            self._engines.options,
+            self._table,
+            demotions=demotions,
+            guarded=self._guarded,
+            inner=self._inner,
+        )
+
+    def _body_form(self, model: Model, plan: Plan | None) -> Form:
+        """Return the form of a body; without a plan, the one without guarded nodes."""
+        engines = self._engines
+        if plan is not None:  # a body in a loop has a threshold of its own
+            engines = replace(engines, options=replace(engines.options, min_gain=plan.min_gain))
+        return Form(model, engines, self._table, guarded=self._guarded and plan is not None, plan=plan, inner=True)
 
     def _realise(self, plan: Plan) -> None:
         """Compile a plan and let it answer from now on; runs under way finish on the one before."""
@@ -155,6 +185,7 @@ class Form:
             demotions=self._demotions,
             known={} if self._realised is None else self._realised.executables,
             progress=self._progress,
+            make_form=self._body_form,
         )
         self._realised, self._plan, self._demotions = realised, realised.plan, realised.demotions
         self._guards = merge(realised.plan.guards) if self._guarded else ()
@@ -167,7 +198,7 @@ class Form:
         told = (
             options.min_gain is not None or options.pin or options.emulate or options.strict or options.disable_fallback
         )
-        if not self._measured or told or not realised.plan.delegated or self._schedule is None:
+        if not self._measured or told or not realised.plan.delegates or self._schedule is None:
             return None
         try:
             self._rival = realise_alone(self._model, held_back(self._model, realised.plan, ""), self._engines)
@@ -202,9 +233,13 @@ class Form:
         """Answer a run in which a cluster failed; demote the cluster if onnxruntime can do what the device cannot."""
         cluster = next(c for c in failed.plan.clusters if c.id == cluster_id)
         options = self._engines.options
-        if cluster.label.engine == FALLBACK.engine or options.strict or FALLBACK.engine in options.disable_fallback:
+        is_fallback = cluster.label.engine == FALLBACK.engine
+        alone = is_fallback and len(failed.plan.clusters) == 1
+        if alone or options.strict or FALLBACK.engine in options.disable_fallback:
             raise error
         outputs = self._plain_schedule().run(feed)  # raises where the input itself is at fault
+        if is_fallback:  # a rank at its boundary, which an earlier run had shown, is another one in this run
+            return outputs
         with self._lock:
             if self._realised is failed:
                 _log.warning("a cluster of %d nodes failed and moves to onnxruntime: %s", len(cluster.nodes), error)

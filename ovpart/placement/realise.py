@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ovpart.backend.base import Cut, Executable
 from ovpart.backend.cut import make_cut, port
@@ -12,11 +12,13 @@ from ovpart.capability.demotion import Demotion
 from ovpart.errors import CompileError
 from ovpart.model.graph import Model
 from ovpart.partition.boundary import boundary
-from ovpart.partition.plan import Cluster, Label, Plan
+from ovpart.partition.plan import RUNTIME, Cluster, Label, Plan
 from ovpart.placement.bisect import first_failing_prefix
 from ovpart.placement.engines import Engines
 from ovpart.placement.fallback import refuse_fallback
+from ovpart.placement.nested import MakeForm, control_flow, nested_plans_of
 from ovpart.planning import FALLBACK, LAST_RESORT
+from ovpart.runtime.control_flow import ControlFlow
 from ovpart.runtime.schedule import OnFailure, Schedule, bind_schedule
 
 _log = logging.getLogger("ovpart")
@@ -63,6 +65,7 @@ def realise(
     demotions: Sequence[Demotion] = (),
     known: Compiled | None = None,
     progress: Progress | None = None,
+    make_form: MakeForm | None = None,
 ) -> Realised:
     """Compile every cluster of a plan, demoting what an engine refuses.
 
@@ -82,6 +85,8 @@ def realise(
         Executables compiled for an earlier plan of the same model.
     progress : callable, optional
         Told before each compile.
+    make_form : callable, optional
+        Makes the form of a body; only a plan without bodies of their own can do without it.
 
     Raises
     ------
@@ -92,7 +97,7 @@ def realise(
     executables = {**(known or {})}
     while True:
         refuse_fallback(plan, engines.options)
-        refused = _compile_missing(model, plan, engines, executables, progress)
+        refused = _compile_missing(model, plan, engines, make_form, executables, progress)
         if refused is None:
             used = {_key(cluster): executables[_key(cluster)] for cluster in plan.clusters}
             return Realised(model, plan, used, tuple(learnt))
@@ -129,6 +134,7 @@ def _compile_missing(
     model: Model,
     plan: Plan,
     engines: Engines,
+    make_form: MakeForm | None,
     executables: dict[tuple[str, Label], tuple[Executable, ...]],
     progress: Progress | None,
 ) -> tuple[Cluster, CompileError] | None:
@@ -138,10 +144,42 @@ def _compile_missing(
         if progress is not None:
             progress(done, len(plan.clusters), cluster)
         try:
-            executables[_key(cluster)] = compile_cluster(model, cluster, engines, alone=len(plan.clusters) == 1)
+            if cluster.label == RUNTIME and make_form is not None:
+                executables[_key(cluster)] = _control_flow(model, plan, cluster, engines, make_form)
+            else:
+                executables[_key(cluster)] = compile_cluster(model, cluster, engines, alone=len(plan.clusters) == 1)
         except CompileError as error:
             return cluster, error
     return None
+
+
+def _control_flow(
+    model: Model, plan: Plan, cluster: Cluster, engines: Engines, make_form: MakeForm
+) -> tuple[Executable, ...]:
+    """Return an executable for each node of a cluster that the runtime runs."""
+    must_tell = engines.options.strict or engines.options.disable_fallback
+    lazy = False if must_tell else engines.options.lazy
+    nodes = [model.graph.nodes[index] for index in cluster.nodes]
+    return tuple(control_flow(model, node, plan.bodies[node.key], make_form, lazy=lazy) for node in nodes)
+
+
+def with_current_bodies(plan: Plan, realised: Realised) -> Plan:
+    """Return a plan with the plans of bodies as they run now: trials may have mended them."""
+    bodies = {
+        plan.graph.nodes[index].key: nested_plans_of(executable)
+        for cluster in plan.clusters
+        if cluster.label == RUNTIME
+        for index, executable in zip(cluster.nodes, realised.executables[_key(cluster)], strict=True)
+    }
+    return replace(plan, bodies=bodies) if bodies else plan
+
+
+def close_bodies(realised: Realised) -> None:
+    """Let go of what bodies have compiled."""
+    for executables in realised.executables.values():
+        for executable in executables:
+            if isinstance(executable, ControlFlow):
+                executable.close()
 
 
 def compile_cluster(model: Model, cluster: Cluster, engines: Engines, *, alone: bool = False) -> tuple[Executable, ...]:

@@ -1,0 +1,181 @@
+"""Bodies with plans of their own, ready to run: each is a form of a model, mended like any other while it is in use."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from ovpart.backend.base import Array, Port
+from ovpart.backend.cut import port
+from ovpart.backend.fold import fold_constants
+from ovpart.capability.verdict import Guard
+from ovpart.errors import CompileError, ModelError, RunError
+from ovpart.model.bodies import Body, body_of
+from ovpart.model.graph import Model, Node
+from ovpart.partition.boundary import boundary
+from ovpart.partition.plan import Plan
+from ovpart.runtime.control_flow import ControlFlow, If, Loop, Operand, Part
+from ovpart.runtime.guards import violated
+from ovpart.runtime.scan import Scan, scan_layout
+
+
+class BodyForm(Protocol):
+    """What a body is run by: :class:`ovpart.placement.form.Form`."""
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that runs now."""
+
+    @property
+    def guards(self) -> tuple[Guard, ...]:
+        """What inputs must hold to for this form to be right."""
+
+    def run(self, feed: Mapping[str, Array], wanted: Sequence[str] | None) -> list[Array]:
+        """Compute outputs by name, all if `wanted` is None."""
+
+    def close(self) -> None:
+        """Let go of everything compiled."""
+
+
+MakeForm = Callable[[Model, Plan | None], BodyForm]
+"""Makes the form of a body, with constants folded: by its plan, or without guarded nodes where there is none."""
+
+
+class NestedBody:
+    """A body that is compiled at its first run, or before.
+
+    Parameters
+    ----------
+    body : Body
+        The body.
+    plan : Plan
+        Of it.
+    make_form : callable
+        See :data:`MakeForm`.
+    lazy : bool
+        Whether it is compiled at its first run only.
+    """
+
+    def __init__(self, body: Body, plan: Plan, make_form: MakeForm, *, lazy: bool) -> None:
+        graph = body.model.graph
+        self.name = body.name
+        self.inputs = graph.inputs
+        self.outputs: tuple[Port, ...] = tuple(port(name, graph.type_of(name)) for name in graph.outputs)
+        self.runs = 0
+        self._body = body
+        self._plan = replace(plan, graph=graph)
+        self._make_form = make_form
+        self._lock = threading.Lock()
+        self._model: Model | None = None
+        self._form: BodyForm | None = None
+        self._unguarded: BodyForm | None = None
+        if not lazy:
+            self._usual()
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that runs now, or that the first run will start from."""
+        return self._plan if self._form is None else self._form.plan
+
+    def run(self, values: Sequence[Array], wanted: Sequence[int] | None = None) -> list[Array]:
+        """Compute; see :class:`ovpart.runtime.control_flow.RunnableBody`."""
+        form = self._form
+        if form is None:
+            try:
+                form = self._usual()
+            except CompileError as error:
+                raise RunError(f"{self.name} could not be compiled when it was first run: {error}") from error
+        feed = dict(zip(self.inputs, values, strict=True))
+        if form.guards and violated(form.guards, feed):
+            form = self._without_guards()
+        self.runs += 1
+        return form.run(feed, None if wanted is None else [self.outputs[index].name for index in wanted])
+
+    def close(self) -> None:
+        """Let go of everything compiled."""
+        for form in (self._form, self._unguarded):
+            if form is not None:
+                form.close()
+
+    def _usual(self) -> BodyForm:
+        with self._lock:
+            if self._form is None:
+                self._form = self._make_form(self._folded(), self._plan)
+            return self._form
+
+    def _without_guards(self) -> BodyForm:
+        with self._lock:
+            if self._unguarded is None:
+                self._unguarded = self._make_form(self._folded(), None)
+            return self._unguarded
+
+    def _folded(self) -> Model:
+        if self._model is None:
+            self._model = fold_constants(self._body.model)
+        return self._model
+
+
+def control_flow(
+    model: Model, node: Node, plans: Mapping[str, Plan], make_form: MakeForm, *, lazy: bool | None
+) -> ControlFlow:
+    """Return what runs a node whose bodies have plans of their own.
+
+    Parameters
+    ----------
+    model : Model
+        The scope that the node is in, constants folded.
+    node : Node
+        If, Loop or Scan.
+    plans : mapping of str to Plan
+        Of its bodies.
+    make_form : callable
+        See :data:`MakeForm`.
+    lazy : bool or None
+        Whether bodies are compiled at their first run; ``None``: those of If.
+
+    Raises
+    ------
+    CompileError
+        If a body cannot stand alone, or no engine takes a node in one that is compiled now.
+    """
+    graph = model.graph
+    inputs, outputs = boundary(graph, (node.index,))
+    position = {name: index for index, name in enumerate(inputs)}
+
+    def operand(name: str) -> Operand:
+        if not name:
+            return Operand(-1)
+        if name in position:
+            return Operand(position[name])
+        if name not in model.weights:
+            raise CompileError(f"{node.label!r} reads the constant {name!r}, which has no value", node=node.key)
+        return Operand(-1, model.weights.array(name))
+
+    late = node.op_type == "If" if lazy is None else lazy
+    parts = {}
+    for name, plan in plans.items():
+        try:
+            body = body_of(model, node, name)
+            nested = NestedBody(body, plan, make_form, lazy=late)
+        except (CompileError, ModelError) as error:
+            raise CompileError(f"{name} of {node.label!r}: {error}", node=node.key) from error
+        parts[name] = Part(nested, tuple(map(operand, body.captures)), body.declared_ranks)
+    ports = [port(name, graph.type_of(name)) for name in inputs], [port(name, graph.type_of(name)) for name in outputs]
+    operands = [operand(name) for name in node.inputs]
+    made = [node.outputs.index(name) for name in outputs]
+    label = f"{node.op_type} {node.label!r}"
+    if node.op_type == "If":
+        return If(label, *ports, operands, [parts["then_branch"], parts["else_branch"]], made)
+    if node.op_type == "Loop":
+        return Loop(label, *ports, operands, [parts["body"]], made)
+    return Scan(label, *ports, operands, [parts["body"]], made, scan_layout(node))
+
+
+def nested_plans_of(executable: object) -> dict[str, Plan]:
+    """Return body → the plan that runs now."""
+    if not isinstance(executable, ControlFlow):
+        return {}
+    bodies = [one.body for one in executable.parts]
+    return {body.name: body.plan for body in bodies if isinstance(body, NestedBody)}

@@ -1,0 +1,71 @@
+"""What a loop gives one slice of in each iteration, stacked along an axis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovpart.errors import RunError
+from ovpart.model.types import numpy_dtype
+
+if TYPE_CHECKING:
+    from ovpart.backend.base import Array, Port
+
+
+class Stack:
+    """Takes one slice an iteration.
+
+    Parameters
+    ----------
+    port : Port
+        The slice's.
+    count : int, optional
+        How many slices there will be, where that is known: they are then written where they stay.
+    reverse : bool
+        Whether later slices come first.
+
+    Raises
+    ------
+    RunError
+        When a slice has another shape than those before.
+    """
+
+    __slots__ = ("_count", "_made", "_port", "_reverse", "_slices", "_whole")
+
+    def __init__(self, port: Port, count: int | None = None, *, reverse: bool = False) -> None:
+        self._port = port
+        self._count = count
+        self._reverse = reverse
+        self._whole: Array = None
+        self._slices: list[Array] = []
+        self._made = 0
+
+    def add(self, value: Array) -> None:
+        """Take the slice of an iteration."""
+        import numpy as np
+
+        if self._made == 0 and self._count is not None:
+            self._whole = np.empty((self._count, *value.shape), value.dtype)
+        first = self._whole[0] if self._whole is not None else (self._slices[0] if self._slices else value)
+        if value.shape != first.shape:
+            raise RunError(
+                f"iteration {self._made} gives {self._port.name!r} of shape {list(value.shape)}, those before "
+                f"{list(first.shape)}: what a loop stacks must not change its shape"
+            )
+        if self._whole is not None and self._count is not None:
+            self._whole[self._count - 1 - self._made if self._reverse else self._made] = value
+        else:
+            self._slices.append(value)
+        self._made += 1
+
+    def result(self, axis: int = 0) -> Array:
+        """Return the stack, contiguous; of no slices, one of size 0 in every dimension that is not known."""
+        import numpy as np
+
+        if not self._made:
+            # As onnxruntime does.
+            dims = [dim if isinstance(dim, int) else 0 for dim in self._port.shape or ()]
+            return np.empty((0, *dims), numpy_dtype(self._port.dtype or "f32"))
+        whole = self._whole
+        if whole is None:
+            whole = np.stack(self._slices[::-1] if self._reverse else self._slices)
+        return whole if axis == 0 else np.ascontiguousarray(np.moveaxis(whole, 0, axis))
