@@ -59,11 +59,10 @@ def split(
     simple = {index: _links(graph.nodes[index]) for index in nodes if graph.nodes[index].op_type in ELEMENTWISE}
     if sum(simple.values()) <= limit:
         return ()
-    inside = frozenset(nodes)
     parts: list[list[int]] = [[]]
     head: dict[int, int] = {}
     size: dict[int, int] = {}
-    for index in _depth_first(preds, nodes, inside):
+    for index in _depth_first(preds, nodes):
         links = simple.get(index)
         if links is not None:
             touched: list[int] = []
@@ -125,23 +124,24 @@ def _links(node: Node) -> int:
     return max(1, len(node.inputs) - 1) if node.op_type in VARIADIC else 1
 
 
-def _depth_first(preds: Sequence[Sequence[int]], nodes: Sequence[int], inside: frozenset[int]) -> list[int]:
+def _depth_first(preds: Sequence[Sequence[int]], nodes: Sequence[int]) -> list[int]:
     """Return the nodes in a topological order that follows one chain as long as it can: fewer values cross parts."""
     order: list[int] = []
-    waiting_for = dict.fromkeys(nodes, 0)  # how many predecessors of each have been looked at
+    seen = dict.fromkeys(nodes, 0)  # how many predecessors of each have been looked at, 1 more once it is in the order
+    looked_at = seen.get
     for start in reversed(nodes):
-        stack = [start] if waiting_for[start] == 0 else []
+        stack = [start] if not seen[start] else []
         while stack:
             index = stack[-1]
-            before = preds[index]
-            position = waiting_for[index]
-            while position < len(before) and (before[position] not in inside or waiting_for[before[position]]):
+            position = seen[index]
+            for pred in preds[index][position:] if position else preds[index]:
                 position += 1
-            if position < len(before):
-                waiting_for[index] = position + 1
-                stack.append(before[position])
+                if not looked_at(pred, 1):  # what is outside counts as done
+                    seen[index] = position
+                    stack.append(pred)
+                    break
             else:
-                waiting_for[index] = len(before) + 1
+                seen[index] = position + 1
                 order.append(index)
                 stack.pop()
     return order
