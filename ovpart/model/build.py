@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from ovpart.errors import ModelError
@@ -156,7 +157,13 @@ class Builder:
             operator = find(node.op_type) if not domain else self._others.get((node.op_type, domain))
             if operator is None:
                 operator = self._operator(node)
-            inputs, outputs, attributes = tuple(node.input[:]), tuple(node.output[:]), node.attribute
+            # One object for each name: the many look-ups to come find it by identity.
+            try:
+                inputs, outputs = tuple(map(intern, node.input[:])), tuple(map(intern, node.output[:]))
+            except TypeError:
+                check_text((*node.input, *node.output), _label(node))
+                raise
+            attributes = node.attribute
             key = outputs[0] if outputs else ""
             if not key:
                 key = next(filter(None, outputs), "")
