@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit models models-test long packaging stress clean
+.PHONY: help setup demo test lint types unit models models-test long packaging stress conformance clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -72,6 +72,9 @@ packaging: setup ## build wheel and sdist, and install each, and editable, into 
 
 stress: setup ## ten thousand runs from eight threads, answers and memory watched
 	@$(BIN)/python benchmarks/stress.py
+
+conformance: setup ## onnx's official backend tests in three forms, against onnxruntime; takes an hour
+	@nice $(BIN)/python -m benchmarks.conformance.run
 
 clean: ## take away .venv and everything that was built
 	@echo "removing $(VENV), build output and caches"

@@ -112,3 +112,12 @@ def fallback_words(value: Any) -> tuple[str, ...]:
     if not set(found) <= set(engines):
         raise ValueError
     return tuple(engine for engine in engines if engine in found)
+
+
+def fallback_engines(value: Any) -> tuple[str, ...]:
+    """Take names of engines, one by one or with commas: what ``fallback`` says; onnxruntime is always among them."""
+    engines = ("onnxruntime", "reference")
+    found = tuple(word.strip() for part in texts(value) for word in part.split(","))
+    if engines[0] not in found or not set(found) <= set(engines):
+        raise ValueError
+    return tuple(engine for engine in engines if engine in found)

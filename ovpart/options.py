@@ -195,6 +195,13 @@ class Options:
         "property cannot take is an error.",
         planning=False,
     )
+    fallback: tuple[str, ...] = _option(
+        conversions.fallback_engines,
+        ("onnxruntime", "reference"),
+        "'onnxruntime', or 'onnxruntime,reference'",
+        "What takes the nodes that are not delegated. 'reference' is onnx.reference, the evaluator of onnx in Python: "
+        "slow, for what onnxruntime refuses. Without it, a model with such a node is refused.",
+    )
     disable_fallback: tuple[str, ...] = _option(
         conversions.fallback_words,
         (),

@@ -104,8 +104,9 @@ def plan_model(
     verdicts, devices = place(model, here, table, demotions=demotions, guarded=guarded, engine=DEVICE_ENGINE)
     refused = frozenset(d.node for d in demotions if d.engine == FALLBACK.engine)
     delegates = {device: Label(DEVICE_ENGINE, device) for device in devices if device is not None}
+    last = LAST_RESORT if LAST_RESORT.engine in options.fallback else FALLBACK
     labels: list[Label | None] = [
-        delegates[device] if device is not None else (LAST_RESORT if node.key in refused else FALLBACK)
+        delegates[device] if device is not None else (last if node.key in refused else FALLBACK)
         for node, device in zip(graph.nodes, devices, strict=True)
     ]
     min_gain = DEFAULT_MIN_GAIN_US if options.min_gain is None else options.min_gain

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ovpart.backend.base import Array
 from ovpart.backend.cut import port
-from ovpart.backend.fold import fold_constants
+from ovpart.backend.fold import by_engines, fold_constants
 from ovpart.capability.table import load_table
 from ovpart.errors import InputError, OptionError, PlanError
 from ovpart.model.graph import Model
@@ -111,7 +111,7 @@ class Session:
         first = self._first_plan(plan)
         self._planning_ms = 1e3 * (time.perf_counter() - start)
         refuse_unknown_operators(self._model, first, self._engines)
-        self._folded = fold_constants(self._model)
+        self._folded = fold_constants(self._model, by_engines(*self._options.fallback))
         self._form = Form(
             self._folded, self._engines, self._table, plan=first, measured=plan is None, progress=progress
         )
@@ -291,7 +291,9 @@ class Session:
         with self._lock:
             form = self._other_forms.get(which)
             if form is None:
-                model = fold_constants(general_form(self._model)) if which == "general" else self._folded
+                model = self._folded
+                if which == "general":
+                    model = fold_constants(general_form(self._model), by_engines(*self._options.fallback))
                 form = Form(model, self._engines, self._table, guarded=False)
                 self._other_forms[which] = form
             return form

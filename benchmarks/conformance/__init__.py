@@ -1,0 +1,1 @@
+"""The official backend tests of onnx, run on ovpart and on the engines beside it."""
