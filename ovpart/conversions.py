@@ -51,6 +51,14 @@ def microseconds(value: Any) -> float:
     return number
 
 
+def seconds(value: Any) -> float:
+    """Take a number above 0."""
+    number = float(value)
+    if isinstance(value, bool) or not 0 < number < float("inf"):
+        raise ValueError
+    return number
+
+
 def count(value: Any) -> int:
     """Take a whole number from 1 up."""
     if isinstance(value, bool) or int(value) != float(value) or int(value) < 1:

@@ -134,6 +134,23 @@ class Options:
         "Plan for the device asked for, though it is not on this machine, and run its clusters on the CPU.",
         planning=False,
     )
+    isolate: bool = _option(
+        conversions.flag,
+        False,
+        "true or false",
+        "Compile and first run each cluster for the device in a process of its own, before this process touches it. "
+        "A cluster that kills that process, or gives no answer within `trial_timeout`, goes to onnxruntime. "
+        "The first run of a cluster is answered from that process; from the second on it computes in this one. "
+        "Clusters with nodes that are unknown to the table, or pinned against it, are always tried so.",
+        planning=False,
+    )
+    trial_timeout: float = _option(
+        conversions.seconds,
+        60.0,
+        "seconds, more than 0",
+        "How long one compile or one run may take in the process for trials (see `isolate`).",
+        planning=False,
+    )
     num_threads: int | None = _option(
         conversions.count,
         None,

@@ -262,6 +262,7 @@ class Session:
         """Let go of compiled clusters and their memory; a closed session raises :class:`RunError` when run."""
         for form in (self._form, *self._other_forms.values()):
             form.close()
+        self._engines.trials.close()
 
     def __enter__(self) -> Session:
         return self

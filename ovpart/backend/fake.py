@@ -6,6 +6,9 @@ It computes through ``onnx.reference``, so that its answers are right.
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -41,6 +44,10 @@ class Failure:
         How many times; 0: from then on always.
     names_node : bool
         Whether the error names the (first) node with `operator`.
+    crashes : bool
+        Whether it takes the process down (SIGSEGV) instead of raising. For processes that may be lost.
+    hangs_s : float
+        Seconds that it gives no sign of life before it raises.
     """
 
     stage: str
@@ -49,6 +56,8 @@ class Failure:
     at: int = 1
     times: int = 0
     names_node: bool = False
+    crashes: bool = False
+    hangs_s: float = 0.0
 
     def __post_init__(self) -> None:
         if self.stage not in STAGES:
@@ -173,6 +182,9 @@ class FakeBackend:
             node = _node_with(cut, failure.operator)
             if failure.operator and node is None:
                 continue
+            time.sleep(failure.hangs_s)
+            if failure.crashes:
+                os.kill(os.getpid(), signal.SIGSEGV)
             if stage == "run":
                 raise RunError(failure.words)
             raise CompileError(failure.words, stage=stage, node=node if failure.names_node else None)

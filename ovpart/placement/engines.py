@@ -13,6 +13,7 @@ from ovpart.options import Options
 from ovpart.partition.plan import RUNTIME, Label
 from ovpart.placement.presence import present
 from ovpart.placement.settings import EMULATING_DEVICE, Properties, settle
+from ovpart.placement.trials import TrialExecutable, Trials
 from ovpart.planning import DEVICE_ENGINE, FALLBACK
 
 
@@ -28,11 +29,14 @@ class Engines:
         Engine name → backend, for engines that are not to be had by entry point.
     properties : mapping of str to mapping
         Device string of a label → properties that the options stand for on it.
+    trials : Trials
+        The process for what might take this one down.
     """
 
     options: Options
     backends: Mapping[str, Backend] = field(default_factory=dict)
     properties: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    trials: Trials = field(default_factory=Trials, compare=False)
 
     def backend_of(self, label: Label) -> Backend:
         """Return the backend behind a label."""
@@ -80,6 +84,12 @@ class Engines:
     def compile(self, cut: Cut, label: Label, *, alone: bool = False) -> Executable:
         """Compile a cut for a label; raises :class:`ovpart.errors.CompileError`."""
         return self.backend_of(label).compile(cut, self.device_of(label), self.settings_of(label, alone=alone))
+
+    def try_out(self, cut: Cut, label: Label) -> TrialExecutable:
+        """Compile a cut for a label in the process for trials; raises :class:`ovpart.errors.CompileError`."""
+        chosen = self.backends.get(label.engine) or label.engine
+        settings, seconds = self.settings_of(label), self.options.trial_timeout
+        return self.trials.compile(chosen, cut, self.device_of(label), settings, timeout_s=seconds)
 
     def compile_whole(self, model: Model, label: Label) -> Executable:
         """Compile the untouched model for a label; raises :class:`ovpart.errors.CompileError`."""

@@ -27,11 +27,12 @@ from ovpart.placement.engines import Engines
 from ovpart.placement.fallback import refuse_fallback
 from ovpart.placement.race import Race
 from ovpart.placement.realise import (
+    Compiled,
     Progress,
     Realised,
     bind,
     close_bodies,
-    demote_cluster,
+    demote_failed,
     realise,
     realise_alone,
     with_current_bodies,
@@ -102,6 +103,7 @@ class Form:
         self._race: Race | None = None
         self._rival: Realised | None = None
         self._measured = measured
+        self._on_trial = False
         if self._is_deferred:
             refuse_fallback(self._plan, engines.options)
         else:
@@ -137,7 +139,10 @@ class Form:
         if self._race is not None:
             return self._run_race(self._race, feed, wanted)
         schedule = self._schedule
-        return self._first_run(feed, wanted) if schedule is None else schedule.run(feed, wanted)
+        outputs = self._first_run(feed, wanted) if schedule is None else schedule.run(feed, wanted)
+        if self._on_trial:
+            self._end_trials()
+        return outputs
 
     def verify(self, feeds: Sequence[Mapping[str, Array]], asked: Asked) -> Verification:
         """Hold the plan that runs now against onnxruntime; raises as :func:`ovpart.placement.verify.verify_plan`."""
@@ -183,14 +188,32 @@ class Form:
             self._engines,
             self._plan_anew,
             demotions=self._demotions,
-            known={} if self._realised is None else self._realised.executables,
+            known={} if self._realised is None else self._compiled_here(self._realised),
             progress=self._progress,
             make_form=self._body_form,
         )
         self._realised, self._plan, self._demotions = realised, realised.plan, realised.demotions
         self._guards = merge(realised.plan.guards) if self._guarded else ()
         self._schedule = bind(realised, on_failure=partial(self._answer_failure, realised))
-        self._race = self._race_for(realised)
+        self._on_trial = realised.on_trial
+        self._race = None if self._on_trial else self._race_for(realised)
+
+    def _compiled_here(self, realised: Realised) -> Compiled:
+        """Return the executables that a new plan may use again: all but those that have stood their trial."""
+        passed = realised.stood_trial()
+        return {key: parts for key, parts in realised.executables.items() if key not in passed}
+
+    def _end_trials(self) -> None:
+        """Compile here what has stood its trial: from the next run on it computes in this process."""
+        with self._lock:
+            realised = self._realised
+            passed = set() if realised is None else realised.stood_trial()
+            if not passed:
+                return
+            self._engines.trials.passed |= passed
+            self._realise(self._plan)
+            if not self._on_trial:
+                self._engines.trials.rest()
 
     def _race_for(self, realised: Realised) -> Race | None:
         """Return what measures a plan that rests on predictions alone; None where the user has said what to do."""
@@ -237,15 +260,27 @@ class Form:
         alone = is_fallback and len(failed.plan.clusters) == 1
         if alone or options.strict or FALLBACK.engine in options.disable_fallback:
             raise error
-        outputs = self._plain_schedule().run(feed)  # raises where the input itself is at fault
-        if is_fallback:  # a rank at its boundary, which an earlier run had shown, is another one in this run
+        try:
+            # Raises where the input itself is at fault.
+            outputs: Sequence[Array] | None = self._plain_schedule().run(feed)
+        except CompileError:
+            if is_fallback:
+                raise
+            outputs = None  # onnxruntime does not take the model whole: the mended plan is what can answer
+        # A rank at its boundary, which an earlier run had shown, may be another one in this run.
+        if is_fallback and outputs is not None:
             return outputs
         with self._lock:
             if self._realised is failed:
                 _log.warning("a cluster of %d nodes failed and moves to onnxruntime: %s", len(cluster.nodes), error)
-                fresh = demote_cluster(self._model, failed.plan, cluster_id, str(error))
+                fresh = demote_failed(self._model, failed, cluster, error, self._engines)
                 self._demotions = (*self._demotions, *fresh)
                 self._realise(self._plan_anew(self._demotions))
+            mended = self._schedule
+        if outputs is None and mended is not None:
+            outputs = mended.run(feed)
+        if outputs is None:
+            raise error
         return outputs
 
     def _plain_schedule(self) -> Schedule:

@@ -6,17 +6,19 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ovpart.backend.base import Cut, Executable
-from ovpart.backend.cut import make_cut, port
+from ovpart.backend.base import Executable
+from ovpart.backend.cut import port
 from ovpart.capability.demotion import Demotion
-from ovpart.errors import CompileError
+from ovpart.errors import CompileError, OvpartError
 from ovpart.model.graph import Model
-from ovpart.partition.boundary import boundary
 from ovpart.partition.plan import RUNTIME, Cluster, Label, Plan
 from ovpart.placement.bisect import first_failing_prefix
+from ovpart.placement.cutting import cut_of
 from ovpart.placement.engines import Engines
 from ovpart.placement.fallback import refuse_fallback
 from ovpart.placement.nested import MakeForm, control_flow, nested_plans_of
+from ovpart.placement.suspects import demote_died, demote_hung, demotions_of, wants_trial
+from ovpart.placement.trials import NOT_STARTED, TrialDied, TrialExecutable, TrialRefused
 from ovpart.planning import FALLBACK, LAST_RESORT
 from ovpart.runtime.control_flow import ControlFlow
 from ovpart.runtime.schedule import OnFailure, Schedule, bind_schedule
@@ -54,6 +56,19 @@ class Realised:
     plan: Plan
     executables: Compiled
     demotions: tuple[Demotion, ...]
+
+    @property
+    def on_trial(self) -> bool:
+        """Whether some cluster runs in the process for trials."""
+        return any(isinstance(part, TrialExecutable) for parts in self.executables.values() for part in parts)
+
+    def stood_trial(self) -> set[tuple[str, Label]]:
+        """Return the clusters, by id and label, that were on trial and of which every part has run."""
+        return {
+            key
+            for key, parts in self.executables.items()
+            if parts and all(isinstance(part, TrialExecutable) and part.has_run for part in parts)
+        }
 
 
 def realise(
@@ -104,7 +119,7 @@ def realise(
         cluster, error = refused
         if engines.options.strict or cluster.label == LAST_RESORT:
             raise error
-        fresh = _demote(model, cluster, error, engines, len(learnt) - len(demotions))
+        fresh = _demote(model, plan, cluster, error, engines, len(learnt) - len(demotions))
         known_already = {(d.node, d.engine) for d in learnt}
         if all((d.node, d.engine) in known_already for d in fresh):
             raise error  # planning has no other place for these nodes: it would be asked for ever
@@ -146,6 +161,9 @@ def _compile_missing(
         try:
             if cluster.label == RUNTIME and make_form is not None:
                 executables[_key(cluster)] = _control_flow(model, plan, cluster, engines, make_form)
+            elif wants_trial(plan, cluster, engines):
+                parts = cluster.parts or (cluster.nodes,)
+                executables[_key(cluster)] = tuple(engines.try_out(cut_of(model, p), cluster.label) for p in parts)
             else:
                 executables[_key(cluster)] = compile_cluster(model, cluster, engines, alone=len(plan.clusters) == 1)
         except CompileError as error:
@@ -200,12 +218,7 @@ def compile_cluster(model: Model, cluster: Cluster, engines: Engines, *, alone: 
     if alone and makes_all and cluster.label == FALLBACK and model.is_untouched:
         return (engines.compile_whole(model, cluster.label),)
     parts = cluster.parts or (cluster.nodes,)
-    return tuple(engines.compile(_cut(model, part), cluster.label, alone=alone) for part in parts)
-
-
-def _cut(model: Model, nodes: Sequence[int]) -> Cut:
-    inputs, outputs = boundary(model.graph, nodes)
-    return make_cut(model, nodes, inputs, outputs)
+    return tuple(engines.compile(cut_of(model, part), cluster.label, alone=alone) for part in parts)
 
 
 def bind(realised: Realised, on_failure: OnFailure | None = None) -> Schedule:
@@ -231,9 +244,14 @@ def bind(realised: Realised, on_failure: OnFailure | None = None) -> Schedule:
     )
 
 
-def _demote(model: Model, cluster: Cluster, error: CompileError, engines: Engines, already: int) -> list[Demotion]:
+def _demote(
+    model: Model, plan: Plan, cluster: Cluster, error: CompileError, engines: Engines, already: int
+) -> list[Demotion]:
     """Return the demotions that a refused cluster teaches: the guilty node, or all nodes after too many of those."""
+    if isinstance(error, TrialRefused) and (error.hung or error.stage == NOT_STARTED):
+        return demote_hung(model, plan, cluster, error)
     nodes = model.graph.nodes
+    on_trial = wants_trial(plan, cluster, engines)
     by_key = {nodes[index].key: index for index in cluster.nodes}
     if already >= SINGLE_DEMOTIONS:
         guilty = list(cluster.nodes)
@@ -242,24 +260,32 @@ def _demote(model: Model, cluster: Cluster, error: CompileError, engines: Engine
     elif len(cluster.nodes) == 1:
         guilty = list(cluster.nodes)
     else:
-        guilty = [first_failing_prefix(cluster.nodes, lambda prefix: _refuses(model, prefix, cluster.label, engines))]
-    label = cluster.label
-    return [Demotion(nodes[index].key, label.engine, error.stage, str(error), label.device) for index in guilty]
+        guilty = [
+            first_failing_prefix(
+                cluster.nodes, lambda prefix: _refuses(model, prefix, cluster.label, engines, on_trial)
+            )
+        ]
+    return demotions_of(model, cluster.label, guilty, error.stage, str(error))
 
 
-def _refuses(model: Model, nodes: Sequence[int], label: Label, engines: Engines) -> bool:
+def _refuses(model: Model, nodes: Sequence[int], label: Label, engines: Engines, on_trial: bool) -> bool:
     try:
-        engines.compile(_cut(model, nodes), label)
+        (engines.try_out if on_trial else engines.compile)(cut_of(model, nodes), label)
     except CompileError:
         return True
     return False
 
 
-def demote_cluster(model: Model, plan: Plan, cluster_id: str, words: str) -> list[Demotion]:
-    """Return demotions of all nodes of a cluster that failed while running.
+def demote_failed(
+    model: Model, realised: Realised, cluster: Cluster, error: OvpartError, engines: Engines
+) -> list[Demotion]:
+    """Return the demotions that a cluster teaches which failed while running.
 
-    Which node failed is not known from a run; a finer search compiles pieces (:mod:`ovpart.placement.bisect`).
+    Which node failed is not known from a run in this process, so that all are demoted; a run on trial that took its
+    process down can be had again, and the node be searched for.
     """
-    cluster = next(c for c in plan.clusters if c.id == cluster_id)
-    label = cluster.label
-    return [Demotion(model.graph.nodes[i].key, label.engine, "run", words, label.device) for i in cluster.nodes]
+    if isinstance(error, TrialDied) and len(realised.demotions) < SINGLE_DEMOTIONS:
+        position = list(realised.executables[_key(cluster)]).index(error.executable)
+        nodes = (cluster.parts or (cluster.nodes,))[position]
+        return demote_died(model, realised.plan, cluster, nodes, error, engines)
+    return demotions_of(model, cluster.label, cluster.nodes, "run", str(error))
