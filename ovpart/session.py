@@ -14,7 +14,7 @@ from ovpart.backend.base import Array
 from ovpart.backend.cut import port
 from ovpart.backend.fold import by_engines, fold_constants
 from ovpart.capability.table import load_table
-from ovpart.errors import InputError, OptionError, PlanError
+from ovpart.errors import InputError, PlanError
 from ovpart.model.graph import Model
 from ovpart.model.read import read_model
 from ovpart.model.typeproto import read_type
@@ -28,6 +28,7 @@ from ovpart.placement.settings import EMULATING_DEVICE
 from ovpart.placement.verify import REPEATS, Asked
 from ovpart.planning import plan_model
 from ovpart.report.model import Report, make_report
+from ovpart.runtime.control import RunControl
 from ovpart.runtime.feed import FeedCheck, onnx_type
 from ovpart.runtime.guards import violated
 from ovpart.runtime.type_words import type_words
@@ -133,8 +134,9 @@ class Session:
             The outputs wanted; all, in the model's order, if None or empty.
         input_feed : mapping of str to array
             One array an input. Initializers that are also inputs may be left out.
-        run_options : None
-            Taken for the signature's sake only where it is None.
+        run_options : onnxruntime.RunOptions, optional
+            Options of this run: setting its ``terminate`` from another thread ends it; what runs on onnxruntime takes
+            all of it.
 
         Returns
         -------
@@ -146,13 +148,12 @@ class Session:
         InputError
             If an input is missing, unknown, or of the wrong dtype, rank or fixed size; or an output is unknown.
         RunError
-            If the engines fail on this input.
+            If the engines fail on this input, or the run was ended.
         """
-        if run_options is not None:
-            message = "run_options cannot be honoured: pass None"
-            raise OptionError(message)
         feed = self._check(input_feed)
-        return self._form_for(feed).run(feed, output_names)
+        if run_options is None:
+            return self._form_for(feed).run(feed, output_names)
+        return self._form_for(feed).run(feed, output_names, RunControl(run_options))
 
     def __call__(self, input_feed: Mapping[str, Array]) -> dict[str, Array]:
         """Compute all outputs and return them by name; raises as :meth:`run`."""

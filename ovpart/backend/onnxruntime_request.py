@@ -65,7 +65,7 @@ class OnnxRuntimeExecutable:
         """Return ``None``: onnxruntime has no compiled blobs."""
         return None
 
-    def run_feed(self, output_names: Sequence[str], feed: Mapping[str, Array]) -> list[Array]:
+    def run_feed(self, output_names: Sequence[str], feed: Mapping[str, Array], options: Any = None) -> list[Array]:
         """Compute straight from a feed by name, as the session is: the shortest way through onnxruntime.
 
         Parameters
@@ -74,6 +74,8 @@ class OnnxRuntimeExecutable:
             Outputs of the session to compute, in the order wanted.
         feed : mapping of str to Array
             Native byte order; every input must be there: nothing is checked here.
+        options : onnxruntime.RunOptions, optional
+            Of this run.
 
         Raises
         ------
@@ -81,7 +83,7 @@ class OnnxRuntimeExecutable:
             With onnxruntime's words.
         """
         try:
-            result: list[Array] = self._binding.run(output_names, feed, None)
+            result: list[Array] = self._binding.run(output_names, feed, options)
         except Exception as error:  # the binding's errors have no common base
             raise self.failed(error) from error
         return result
@@ -120,8 +122,12 @@ class OnnxRuntimeRequest:
 
     def run(self) -> None:
         """Compute."""
+        self.run_with(self._options)
+
+    def run_with(self, options: onnxruntime.RunOptions) -> None:
+        """Compute under options of this run alone, its ``terminate`` among them."""
         try:
-            self._results = self._binding.run(self._outputs, self._feed, self._options)
+            self._results = self._binding.run(self._outputs, self._feed, options)
         except Exception as error:  # the binding's errors have no common base
             raise self._executable.failed(error) from error
 
@@ -164,13 +170,13 @@ class TypedRequest(OnnxRuntimeRequest):
 
     __slots__ = ()
 
-    def run(self) -> None:
+    def run_with(self, options: onnxruntime.RunOptions) -> None:
         """Compute over OrtValues."""
         executable = self._executable
         dtypes = {name: port.dtype for name, port in zip(self._names, executable.inputs, strict=True)}
         try:
             feed = {name: value_of_array(array, dtypes[name]) for name, array in self._feed.items()}
-            values = self._binding.run_with_ort_values(feed, self._outputs, self._options)
+            values = self._binding.run_with_ort_values(feed, self._outputs, options)
         except Exception as error:  # the binding's errors have no common base
             raise executable.failed(error) from error
         self._results = [

@@ -75,6 +75,11 @@ class OpenVINOExecutable:
             return None
         return tuple(output.shape)
 
+    @property
+    def has_dynamic_shapes(self) -> bool:
+        """Whether any value of the compiled model has a shape that is known at run time only; ports are not enough."""
+        return bool(self.compiled.get_runtime_model().is_dynamic())
+
     def bind(self) -> OpenVINORequest:
         """Make a request."""
         return OpenVINORequest(self)
@@ -210,8 +215,13 @@ class OpenVINORequest:
             raise self._executable.failed(error) from error
 
     def cancel(self) -> None:
-        """Ask a run under way to stop."""
-        self._request.cancel()
+        """Ask a run under way to stop; one over dynamic shapes goes on to its end.
+
+        What was cancelled halfway leaves shapes behind in the compiled model, which all its requests share: a run with
+        the shapes of the run before that one gets the shape of the cancelled one, and noise (openvino 2026.4.1, CPU).
+        """
+        if not self._executable.has_dynamic_shapes:
+            self._request.cancel()
 
     def take_output(self, index: int) -> Array:
         """Return an output of the last run: a small one as a copy, a large one in the memory that openvino filled."""

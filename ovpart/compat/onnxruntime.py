@@ -13,6 +13,7 @@ from ovpart.compat.binding import IOBinding
 from ovpart.compat.inference_session import InferenceSession
 from ovpart.compat.metadata import ModelMetadata
 from ovpart.compat.priorities import AVAILABLE
+from ovpart.compat.run_options import RunOptions
 from ovpart.compat.session_options import SessionOptions
 from ovpart.session import NodeArg
 
@@ -27,6 +28,7 @@ __all__ = [
     "InferenceSession",
     "ModelMetadata",
     "NodeArg",
+    "RunOptions",
     "SessionOptions",
     "get_available_providers",
     "get_device",

@@ -40,6 +40,7 @@ from ovpart.placement.realise import (
 from ovpart.placement.verification import Verification
 from ovpart.placement.verify import Asked, verify_plan
 from ovpart.planning import FALLBACK, held_back, plan_model
+from ovpart.runtime.control import RunControl
 from ovpart.runtime.guards import merge
 from ovpart.runtime.pool import CLOSED
 from ovpart.runtime.schedule import Schedule, bind_schedule
@@ -128,7 +129,9 @@ class Form:
     def _is_deferred(self) -> bool:
         return any(verdict.deferred for verdict in self._plan.verdicts)
 
-    def run(self, feed: Mapping[str, Array], wanted: Sequence[str] | None) -> list[Array]:
+    def run(
+        self, feed: Mapping[str, Array], wanted: Sequence[str] | None, control: RunControl | None = None
+    ) -> list[Array]:
         """Compute the outputs asked for; all if `wanted` is None.
 
         Raises
@@ -136,10 +139,15 @@ class Form:
         RunError
             If onnxruntime, which answers where the device fails, fails on this input too.
         """
-        if self._race is not None:
+        if self._race is not None and control is None:
             return self._run_race(self._race, feed, wanted)
         schedule = self._schedule
-        outputs = self._first_run(feed, wanted) if schedule is None else schedule.run(feed, wanted)
+        if schedule is None:
+            if control is not None:
+                control.check()
+            outputs = self._first_run(feed, wanted)
+        else:
+            outputs = schedule.run(feed, wanted) if control is None else schedule.run(feed, wanted, control)
         if self._on_trial:
             self._end_trials()
         return outputs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, TypeAlias, cast
 
@@ -14,8 +15,9 @@ from ovpart.runtime.wiring import Wiring
 if TYPE_CHECKING:
     from ovpart.backend.base import Array, Executable, Request
     from ovpart.runtime.buffers import PlannedRequest
+    from ovpart.runtime.control import RunControl
 
-_Calls: TypeAlias = "tuple[Callable[[int, Array], None], Callable[[], None], Callable[[int], Array]]"
+Calls: TypeAlias = "tuple[Callable[[int, Array], None], Callable[[], None], Callable[[int], Array]]"
 
 
 class Lease:
@@ -31,18 +33,25 @@ class Lease:
         What lies in the slots after the inputs when a run begins: constants, planned memory, ``None``.
     watch : Stopwatch or None
         Where the schedule is timed.
+    requests : list of Request
+        The same, whole.
     position : int
         The executable that a failed run stood at.
     """
 
-    __slots__ = ("calls", "outputs", "position", "tail", "watch")
+    __slots__ = ("calls", "outputs", "position", "requests", "tail", "watch")
 
     def __init__(self, outputs: tuple[int, ...], tail: list[Array], watch: Stopwatch | None) -> None:
-        self.calls: list[_Calls] = []
+        self.calls: list[Calls] = []
+        self.requests: list[Request] = []
         self.outputs = outputs
         self.tail = tail
         self.watch = watch
         self.position = 0
+
+    def controlled(self, control: RunControl) -> list[Calls]:
+        """Return the calls of a run that another thread can end."""
+        return [(r.set_input, partial(control.run, r), r.take_output) for r in self.requests]
 
 
 class Binder:
@@ -82,6 +91,7 @@ class Binder:
                 raise BindFailed(position, error) from error
             requests.append(request)
         lease = Lease(self._outputs, tail, self.profile.stopwatch() if self.profile else None)
+        lease.requests = requests
         for position, request in enumerate(requests):
             run = request.run if lease.watch is None else _timed(request, lease.watch, position)
             lease.calls.append((request.set_input, run, request.take_output))

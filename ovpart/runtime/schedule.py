@@ -14,13 +14,14 @@ from ovpart.errors import InputError, OvpartError, RunError
 from ovpart.model.types import numpy_dtype
 from ovpart.runtime.buffers import copied, part
 from ovpart.runtime.feed import check_outputs, require
-from ovpart.runtime.lease import Binder, BindFailed, Lease
+from ovpart.runtime.lease import Binder, BindFailed, Calls, Lease
 from ovpart.runtime.pool import Pool
 from ovpart.runtime.profile import StepTime
 from ovpart.runtime.wiring import Route, Wiring
 
 if TYPE_CHECKING:
     from ovpart.backend.base import Array, Executable, Port
+    from ovpart.runtime.control import RunControl
 
 OnFailure: TypeAlias = "Callable[[str, OvpartError, Mapping[str, Array]], Sequence[Array]]"
 """``on_failure(cluster_id, error, feed)``: gives all outputs of the graph, in its order, or raises.
@@ -29,7 +30,7 @@ The error is a RunError, or an InputError where the engine does not take what a 
 given.
 """
 
-_RunFeed: TypeAlias = "Callable[[Sequence[str], Mapping[str, Array]], list[Array]]"
+_RunFeed: TypeAlias = "Callable[..., list[Array]]"
 
 # Routes kept for different choices of outputs. A program has a few; one that asks for ever new ones must not grow.
 _ROUTES_KEPT = 32
@@ -104,7 +105,9 @@ class Schedule:
         self._binder = Binder(steps, wiring, timed)
         self._pool: Pool[Lease] = Pool(self._binder)
 
-    def run(self, feed: Mapping[str, Array], wanted: Sequence[str] | None = None) -> list[Array]:
+    def run(
+        self, feed: Mapping[str, Array], wanted: Sequence[str] | None = None, control: RunControl | None = None
+    ) -> list[Array]:
         """Compute.
 
         Parameters
@@ -114,6 +117,8 @@ class Schedule:
         wanted : sequence of str, optional
             Names of outputs. ``None``, or none at all, means all of them, as with onnxruntime. Steps that no output
             asked for depends on are not run.
+        control : RunControl, optional
+            What can end the run.
 
         Returns
         -------
@@ -125,8 +130,10 @@ class Schedule:
         InputError
             If an input is missing, or an output asked for does not exist.
         RunError
-            If a step failed and `on_failure` had no answer, or the schedule is closed.
+            If a step failed and `on_failure` had no answer, the run was ended, or the schedule is closed.
         """
+        if control is not None:
+            control.check()
         route = self._route(wanted) if wanted else self._whole
         run_feed = self._run_feed
         if run_feed is not None and route.single:
@@ -134,10 +141,13 @@ class Schedule:
                 require(self.input_names, feed)
             try:
                 # Bindings of engines (onnxruntime 1.20's) may take no mapping but a dict.
-                return run_feed(route.single, feed if isinstance(feed, dict) else dict(feed))
+                plain = feed if isinstance(feed, dict) else dict(feed)
+                if control is None:
+                    return run_feed(route.single, plain)
+                return run_feed(route.single, plain, control.options)
             except RunError as error:
-                return self._failed(0, error, feed, wanted)
-        return self._lease_and_run(route, feed, wanted)
+                return self._failed(0, error, feed, wanted, control)
+        return self._lease_and_run(route, feed, wanted, control)
 
     def times(self) -> dict[str, StepTime]:
         """Return cluster id → what it took so far; empty unless the schedule was bound with ``timed=True``."""
@@ -150,7 +160,9 @@ class Schedule:
         self._pool.close()
         self._binder.close()
 
-    def _lease_and_run(self, route: Route, feed: Mapping[str, Array], wanted: Sequence[str] | None) -> list[Array]:
+    def _lease_and_run(
+        self, route: Route, feed: Mapping[str, Array], wanted: Sequence[str] | None, control: RunControl | None
+    ) -> list[Array]:
         try:
             given = [feed[name] for name in self.input_names]
         except KeyError:
@@ -162,14 +174,18 @@ class Schedule:
             return self._failed(failure.position, failure.error, feed, wanted)
         # A lease is given back only after a good run: what a failure left in the engine's requests is not looked into.
         try:
-            values = _run_one(lease, given) if route.direct else _walk(route, lease, given)
+            calls = lease.calls if control is None else lease.controlled(control)
+            values = _run_one(lease, calls, given) if route.direct else _walk(route, lease, calls, given)
         except (RunError, InputError) as error:
             self._binder.retire(lease)
-            return self._failed(lease.position, error, feed, wanted)
+            return self._failed(lease.position, error, feed, wanted, control)
         except BaseException:
             self._binder.retire(lease)
             raise
-        self._pool.give(lease)
+        if control is not None and control.is_terminated:
+            self._binder.retire(lease)  # its requests were told to stop, too late for this run, not to spoil the next
+        else:
+            self._pool.give(lease)
         return values
 
     def _route(self, wanted: Sequence[str]) -> Route:
@@ -184,9 +200,14 @@ class Schedule:
         return route
 
     def _failed(
-        self, position: int, error: OvpartError, feed: Mapping[str, Array], wanted: Sequence[str] | None
+        self,
+        position: int,
+        error: OvpartError,
+        feed: Mapping[str, Array],
+        wanted: Sequence[str] | None,
+        control: RunControl | None = None,
     ) -> list[Array]:
-        if self._on_failure is None:
+        if self._on_failure is None or (control is not None and control.is_terminated):
             raise error
         answers = self._on_failure(self._binder.clusters[position], error, feed)
         values = [answers[self.output_names.index(name)] for name in wanted or self.output_names]
@@ -209,21 +230,21 @@ def _feed_runner(inputs: Sequence[str], steps: Sequence[tuple[str, Executable]])
     return getattr(executable, "run_feed", None)
 
 
-def _run_one(lease: Lease, given: list[Array]) -> list[Array]:
+def _run_one(lease: Lease, calls: Sequence[Calls], given: list[Array]) -> list[Array]:
     """Run the only executable there is: it has the graph's inputs and outputs, in their order."""
-    set_input, run, take_output = lease.calls[0]
+    set_input, run, take_output = calls[0]
     for index, array in enumerate(given):
         set_input(index, array)
     run()
     return part(list(map(take_output, lease.outputs)), given)
 
 
-def _walk(route: Route, lease: Lease, given: list[Array]) -> list[Array]:
+def _walk(route: Route, lease: Lease, calls: Sequence[Calls], given: list[Array]) -> list[Array]:
     slots = given + lease.tail
     position = 0
     try:
         for position, inputs, outputs, release, results, reads in route.steps:
-            set_input, run, take_output = lease.calls[position]
+            set_input, run, take_output = calls[position]
             for slot, index in inputs:
                 set_input(index, slots[slot])
             run()
