@@ -31,6 +31,10 @@ class DeviceNotFound(OvpartError):  # noqa: N818  (the name is part of the publi
     """The device asked for is not on this machine; the message says what is."""
 
 
+class EngineMissing(OvpartError):  # noqa: N818  (named as DeviceNotFound is)
+    """The package of an engine is not installed; the message says how to install it."""
+
+
 class CompileError(OvpartError):
     """An engine refused a cluster before its first run.
 

@@ -19,7 +19,8 @@ from ovpart.model.read import read_model
 from ovpart.options import Options, resolve
 from ovpart.partition.build import make_plan
 from ovpart.partition.nesting import nested_plans
-from ovpart.partition.plan import RUNTIME, Label, Plan
+from ovpart.partition.overruling import Overruling
+from ovpart.partition.plan import CONSTANT, DEAD, RUNTIME, Label, Plan
 
 if TYPE_CHECKING:
     import onnx
@@ -79,6 +80,7 @@ def plan_model(
     demotions: Sequence[Demotion] = (),
     guarded: bool = True,
     inner: bool = False,
+    held: Overruling | None = None,
 ) -> Plan:
     """Plan a model that is read already, and with it the bodies of control flow that no engine takes whole.
 
@@ -96,6 +98,8 @@ def plan_model(
         Whether nodes whose verdict holds under a guard may be delegated. Without them the plan is right for all inputs.
     inner : bool
         Whether the model is a body: selectors that mean nothing in it are meant for other scopes.
+    held : Overruling, optional
+        Why nothing is delegated at all.
     """
     graph = model.graph
     exclude = in_scope(graph, options.exclude, EXCLUDE, inner=inner)
@@ -106,7 +110,7 @@ def plan_model(
     delegates = {device: Label(DEVICE_ENGINE, device) for device in devices if device is not None}
     last = LAST_RESORT if LAST_RESORT.engine in options.fallback else FALLBACK
     labels: list[Label | None] = [
-        delegates[device] if device is not None else (last if node.key in refused else FALLBACK)
+        delegates[device] if device is not None and held is None else (last if node.key in refused else FALLBACK)
         for node, device in zip(graph.nodes, devices, strict=True)
     ]
     min_gain = DEFAULT_MIN_GAIN_US if options.min_gain is None else options.min_gain
@@ -115,29 +119,31 @@ def plan_model(
     # What the user pins, and what onnxruntime refuses, must not fall back to it because it does not pay.
     kept = {node.index for node in graph.nodes if node.key in refused} if refused else set()
     kept.update(*(select(graph, selector, PIN) for selector in pin))
-    nested = nested_plans(
-        model,
-        verdicts,
-        labels,
-        replace(options, min_gain=min_gain),
-        FALLBACK,
-        frozenset(d.node for d in demotions if d.engine == RUNTIME.engine),
-        partial(_plan_body, table=table, guarded=guarded),
-    )
+    broken = frozenset(d.node for d in demotions if d.engine == RUNTIME.engine)
+    body = partial(_plan_body, table=table, guarded=guarded)
+    whole = replace(options, min_gain=min_gain)
+    nested = {} if held else nested_plans(model, verdicts, labels, whole, FALLBACK, broken, body)
     for index, found in nested.items():
         labels[index] = RUNTIME
         if found.asked:
             kept.add(index)
-    return make_plan(
+    made = make_plan(
         model, verdicts, labels, device=options.device, join=options.join, min_gain=min_gain, kept=kept, bodies=nested
     )
+    return made if held is None else _explained(made, devices, held)
+
+
+def _explained(plan: Plan, devices: Sequence[str | None], held: Overruling) -> Plan:
+    """Return a plan that delegates nothing with the reason at each node that would have a device."""
+    able = [i for i, device in enumerate(devices) if device is not None and plan.places[i] not in (CONSTANT, DEAD)]
+    return replace(plan, overruled={**plan.overruled, **dict.fromkeys(able, held)})
 
 
 def _plan_body(model: Model, options: Options, *, table: Table, guarded: bool) -> Plan:
     return plan_model(model, options, table, guarded=guarded, inner=True)
 
 
-def held_back(model: Model, plan: Plan, reason: str) -> Plan:
+def held_back(model: Model, plan: Plan, why: Overruling) -> Plan:
     """Return a plan of the same model with nothing delegated.
 
     Parameters
@@ -146,11 +152,11 @@ def held_back(model: Model, plan: Plan, reason: str) -> Plan:
         The model.
     plan : Plan
         What was planned.
-    reason : str
+    why : Overruling
         Why what it delegates stays on onnxruntime.
     """
     labels: list[Label | None] = [FALLBACK] * len(model.graph.nodes)
     alone = make_plan(model, plan.verdicts, labels, device=plan.device, join=plan.join, min_gain=plan.min_gain)
     given_up = (cluster for cluster in plan.clusters if not cluster.is_island or cluster.label == RUNTIME)
-    overruled = {index: reason for cluster in given_up for index in cluster.nodes}
+    overruled = {index: why for cluster in given_up for index in cluster.nodes}
     return replace(alone, overruled={**plan.overruled, **overruled})

@@ -273,7 +273,7 @@ class Session:
 
     def _first_plan(self, given: Plan | str | os.PathLike[str] | None) -> Plan:
         if given is None:
-            return plan_model(self._model, self._options, self._table)
+            return plan_model(self._model, self._options, self._table, held=self._engines.absent)
         if not isinstance(given, Plan):
             return Plan.load(given, self._model)
         if given.fingerprint != self._model.fingerprint:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ovpart.backend.base import Cut, Device, Executable, Port
 from ovpart.backend.cut import make_cut, port
 from ovpart.backend.words import node_in_words, shortened
-from ovpart.errors import CompileError, OptionError, OvpartError
+from ovpart.errors import CompileError, EngineMissing, OptionError
 
 if TYPE_CHECKING:
     import onnx
@@ -158,13 +158,13 @@ def import_onnxruntime() -> Any:
 
     Raises
     ------
-    OvpartError
+    EngineMissing
         If it is not installed.
     """
     try:
         import onnxruntime
     except ModuleNotFoundError as error:
-        raise OvpartError(f"onnxruntime cannot be imported ({error}): pip install onnxruntime") from error
+        raise EngineMissing(f"onnxruntime cannot be imported ({error}): pip install onnxruntime") from error
     return getattr(onnxruntime, "__wrapped__", onnxruntime)
 
 

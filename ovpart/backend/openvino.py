@@ -23,7 +23,7 @@ from ovpart.backend.openvino_model import (
 )
 from ovpart.backend.openvino_types import short_name
 from ovpart.backend.words import node_in_words, shortened
-from ovpart.errors import CompileError, DeviceNotFound, OptionError, OvpartError
+from ovpart.errors import CompileError, DeviceNotFound, EngineMissing, OptionError
 
 if TYPE_CHECKING:
     import openvino
@@ -338,7 +338,7 @@ def import_openvino() -> Any:
 
     Raises
     ------
-    OvpartError
+    EngineMissing
         If openvino is not installed.
     """
     hide = "openvino" not in sys.modules and _TELEMETRY not in sys.modules
@@ -347,7 +347,7 @@ def import_openvino() -> Any:
     try:
         import openvino
     except ModuleNotFoundError as error:
-        raise OvpartError(
+        raise EngineMissing(
             f"openvino cannot be imported ({error}): pip install openvino, or plan without a device, which needs none"
         ) from error
     finally:

@@ -16,6 +16,7 @@ from ovpart.partition.costs import CostTable, node_gains
 from ovpart.partition.flops import value_bytes
 from ovpart.partition.identity import cluster_id
 from ovpart.partition.nested import Nested
+from ovpart.partition.overruling import Overruling, not_worth
 from ovpart.partition.parts import PART_LIMIT, endless, split
 from ovpart.partition.plan import CONSTANT, DEAD, RUNTIME, Cluster, Label, Plan
 from ovpart.partition.slack import Value
@@ -39,7 +40,7 @@ class _Draft:
     kinds: list[Label]
     labels: list[int | None]
     preds: list[list[int]]
-    overruled: dict[int, str]
+    overruled: dict[int, Overruling]
     unknown_dim: int
     kept: frozenset[int]
 
@@ -190,7 +191,7 @@ def _hold_back_endless(draft: _Draft, part_limit: int) -> None:
         if label is None or not draft.kinds[label].delegated or node.index in draft.kept:
             continue
         why = endless(node, part_limit)
-        if why:
+        if why is not None:
             draft.labels[node.index] = draft.fallback
             draft.overruled[node.index] = why
 
@@ -204,9 +205,8 @@ def _hold_back(draft: _Draft, unit: Atom) -> bool:
         return False
     for index in others:
         labels[index] = draft.fallback
-        draft.overruled[index] = (
-            f"quantised unit kept whole: {nodes[blocker].label} ({nodes[blocker].op_type}) is not delegated"
-        )
+        told = f"{nodes[blocker].label} ({nodes[blocker].op_type}) is not delegated"
+        draft.overruled[index] = Overruling("quantised unit kept whole", detail=told)
     return True
 
 
@@ -246,7 +246,8 @@ def _line(
     )
     draft.labels = found.labels
     for index, gain in found.gains_us.items():
-        draft.overruled[index] = f"not worth a cluster: predicted to save {gain:.0f} µs a run, min_gain is {min_gain:g}"
+        told = f"predicted to save {gain:.0f} µs a run, min_gain is {min_gain:g}"
+        draft.overruled[index] = not_worth(told, source="predicted")
     return found.line
 
 

@@ -91,7 +91,7 @@ def explain(plan: Plan, node: str) -> Explanation:
         verdict=plan.verdicts[found.index],
         place=place,
         cluster=cluster,
-        overruled=plan.overruled.get(found.index, ""),
+        overruled=str(plan.overruled.get(found.index, "")),
         blocked=() if position is None else _Search(plan).blocked(found, position),
     )
 

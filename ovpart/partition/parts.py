@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ovpart.model.graph import Graph, Node
+from ovpart.partition.overruling import Overruling
 
 PART_LIMIT = 200
 """Elementwise nodes connected with each other in one compile: 0.2 s, or 2 s where all read one value besides."""
@@ -87,7 +88,7 @@ def split(
     return tuple(tuple(sorted(part)) for part in parts) if len(parts) > 1 else ()
 
 
-def endless(node: Node, limit: int = PART_LIMIT) -> str:
+def endless(node: Node, limit: int = PART_LIMIT) -> Overruling | None:
     """Return why a node must not be delegated, however right it would be: it compiles too long, and has no parts.
 
     Parameters
@@ -99,13 +100,12 @@ def endless(node: Node, limit: int = PART_LIMIT) -> str:
 
     Returns
     -------
-    str
-        The reason, and after a colon more about it; ``""`` where it compiles in good time.
+    Overruling or None
+        ``None`` where it compiles in good time.
     """
     if len(node.inputs) > limit and node.op_type in VARIADIC:
-        return (
-            f"too many inputs to compile: {len(node.inputs)}, each a link of a chain, which parts would have {limit} of"
-        )
+        told = f"{len(node.inputs)}, each a link of a chain, which parts would have {limit} of"
+        return Overruling("too many inputs to compile", detail=told)
     depth = simple = 0
     level = list(node.bodies.values())
     while level:
@@ -113,10 +113,12 @@ def endless(node: Node, limit: int = PART_LIMIT) -> str:
         simple += sum(_links(inner) for body in level for inner in body.nodes if inner.op_type in ELEMENTWISE)
         level = [deeper for body in level for inner in body.nodes for deeper in inner.bodies.values()]
     if depth > NESTING_LIMIT:
-        return f"bodies nested {depth} deep: from {NESTING_LIMIT} on compile time doubles with every level"
+        told = f"{depth} levels, and from {NESTING_LIMIT} on compile time doubles with every one"
+        return Overruling("bodies nested too deep to compile", detail=told)
     if simple > limit:
-        return f"bodies too long to compile: {simple} elementwise operators, which parts would have {limit} of"
-    return ""
+        told = f"{simple} elementwise operators, which parts would have {limit} of"
+        return Overruling("bodies too long to compile", detail=told)
+    return None
 
 
 def _links(node: Node) -> int:

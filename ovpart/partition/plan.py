@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ovpart.capability.verdict import Guard, Verdict
 from ovpart.model.graph import Graph, Model, Node
+from ovpart.partition.overruling import Overruling
 
 if TYPE_CHECKING:
     import os
@@ -110,7 +111,7 @@ class Plan:
         ``"joined"`` or ``"connected"``, as asked for.
     min_gain : float
         As asked for, µs per run; 0: no component was judged.
-    overruled : mapping of int to str
+    overruled : mapping of int to Overruling
         Node index → why a node that may be delegated is not: its component does not pay, its quantised unit has a
         member that is not delegated, or its bodies would take too long to compile.
     bodies : mapping of str to mapping of str to Plan
@@ -128,7 +129,7 @@ class Plan:
     model: str = ""
     join: str = "joined"
     min_gain: float = 0.0
-    overruled: Mapping[int, str] = field(default_factory=dict)
+    overruled: Mapping[int, Overruling] = field(default_factory=dict)
     bodies: Mapping[str, Mapping[str, Plan]] = field(default_factory=dict)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.resources import files
 from typing import Any
 
@@ -13,6 +14,7 @@ from ovpart.model.bodies import bodies_of, not_alone
 from ovpart.model.graph import Graph, Model
 from ovpart.partition.boundary import boundary
 from ovpart.partition.identity import cluster_id
+from ovpart.partition.overruling import Overruling
 from ovpart.partition.plan import CONSTANT, DEAD, RUNTIME, Cluster, Label, Plan
 
 SCHEMA_VERSION = 1
@@ -50,7 +52,7 @@ def _document(plan: Plan) -> dict[str, Any]:
         DEAD: [key for key, place in zip(keys, plan.places, strict=True) if place == DEAD],
         "verdicts": [_verdict_out(verdict) for verdict in numbers],
         "verdict_of": dict(zip(keys, of_node, strict=True)),
-        "overruled": {keys[i]: why for i, why in sorted(plan.overruled.items())},
+        "overruled": {keys[i]: asdict(why) for i, why in sorted(plan.overruled.items())},
         "bodies": {
             key: {name: _document(body) for name, body in sorted(branches.items())}
             for key, branches in plan.bodies.items()
@@ -90,7 +92,9 @@ def _plan_in(document: Mapping[str, Any], scope: Graph | Model, fingerprint: str
         model=about["name"],
         join=document["options"]["join"],
         min_gain=document["options"]["min_gain"],
-        overruled={index[_known(key, index, "overruled")]: why for key, why in document["overruled"].items()},
+        overruled={
+            index[_known(key, index, "overruled")]: Overruling(**why) for key, why in document["overruled"].items()
+        },
         bodies=_bodies_in(document.get("bodies", {}), clusters, scope),
     )
 

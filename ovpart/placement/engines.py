@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ovpart.backend.base import Backend, Cut, Device, Executable
 from ovpart.backend.registry import backend
 from ovpart.capability.target import CHOOSERS, asked_target, parse_target
+from ovpart.errors import EngineMissing, OvpartWarning
 from ovpart.model.graph import Model
 from ovpart.options import Options
+from ovpart.partition.overruling import ENGINE, Overruling
 from ovpart.partition.plan import RUNTIME, Label
 from ovpart.placement.presence import present
 from ovpart.placement.settings import EMULATING_DEVICE, Properties, settle
 from ovpart.placement.trials import TrialExecutable, Trials
 from ovpart.planning import DEVICE_ENGINE, FALLBACK
+
+OPENVINO_OPTIONS = (
+    *("precision", "num_streams", "model_priority", "context", "enable_opencl_throttling", "load_config", "cache_dir"),
+    "config",
+)
+"""Options that mean something to openvino alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +40,15 @@ class Engines:
         Device string of a label → properties that the options stand for on it.
     trials : Trials
         The process for what might take this one down.
+    absent : Overruling or None
+        Why nothing is delegated: openvino is not installed.
     """
 
     options: Options
     backends: Mapping[str, Backend] = field(default_factory=dict)
     properties: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     trials: Trials = field(default_factory=Trials, compare=False)
+    absent: Overruling | None = None
 
     def backend_of(self, label: Label) -> Backend:
         """Return the backend behind a label."""
@@ -116,6 +128,8 @@ def make_engines(options: Options) -> Engines:
         If none of the devices asked for is on this machine, and it is not emulated.
     OptionError
         If an option has a value that none of the devices takes.
+    EngineMissing
+        If openvino is not installed, unless the device is the CPU and ``strict`` is off: onnxruntime runs it all then.
 
     Warns
     -----
@@ -126,8 +140,38 @@ def make_engines(options: Options) -> Engines:
     if options.emulate:
         target = asked_target(options.device)
     else:
-        target = present(options.device, [device.name for device in engine.devices()])
+        try:
+            found = [device.name for device in engine.devices()]
+        except EngineMissing as missing:
+            return without_openvino(options, missing)
+        target = present(options.device, found)
     if not isinstance(engine, Properties):
         return Engines(options)
     settled = settle(options, target, engine)
     return Engines(settled.options, properties=settled.properties)
+
+
+def without_openvino(options: Options, missing: EngineMissing) -> Engines:
+    """Return engines of which onnxruntime runs all, where that is what the user can be content with.
+
+    Raises
+    ------
+    EngineMissing
+        Where it is not: another device is asked for, or all of it.
+
+    Warns
+    -----
+    OvpartWarning
+        Always: that openvino is not there, and which of the given options have no effect for that.
+    """
+    if options.device != FALLBACK.device or options.strict:
+        raise missing
+    idle = [name for name in OPENVINO_OPTIONS if name in options.given]
+    no_effect = f" {', '.join(idle)} {'has' if len(idle) == 1 else 'have'} no effect." if idle else ""
+    warnings.warn(
+        "openvino is not installed: onnxruntime runs the whole model. pip install openvino to delegate to the CPU."
+        f"{no_effect}",
+        OvpartWarning,
+        stacklevel=4,
+    )
+    return Engines(options, absent=Overruling("openvino is not installed", ENGINE, "this machine"))

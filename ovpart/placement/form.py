@@ -22,6 +22,7 @@ from ovpart.model.graph import Model
 from ovpart.model.types import ValueType, dtype_of_array
 from ovpart.model.variants import with_types
 from ovpart.partition.boundary import boundary
+from ovpart.partition.overruling import not_worth
 from ovpart.partition.plan import Plan
 from ovpart.placement.engines import Engines
 from ovpart.placement.fallback import refuse_fallback
@@ -178,6 +179,7 @@ class Form:
             self._table,
             demotions=demotions,
             guarded=self._guarded,
+            held=self._engines.absent,
             inner=self._inner,
         )
 
@@ -232,7 +234,9 @@ class Form:
         if not self._measured or told or not realised.plan.delegates or self._schedule is None:
             return None
         try:
-            self._rival = realise_alone(self._model, held_back(self._model, realised.plan, ""), self._engines)
+            self._rival = realise_alone(
+                self._model, held_back(self._model, realised.plan, not_worth("", source="measured")), self._engines
+            )
         except CompileError as error:
             _log.info("onnxruntime alone does not take the model: %s", error)
             return None
@@ -252,7 +256,7 @@ class Form:
         planned_us, plain_us = race.medians_us()
         if planned_us <= plain_us or rival is None:
             return
-        told = f"not worth a cluster: measured {planned_us:.0f} µs a run, onnxruntime alone {plain_us:.0f} µs"
+        told = not_worth(f"measured {planned_us:.0f} µs a run, onnxruntime alone {plain_us:.0f} µs", source="measured")
         _log.info("%s", told)
         self._plan = held_back(self._model, self._plan, told)
         self._guards = ()

@@ -60,8 +60,7 @@ def _places(plan: Mapping[str, Any]) -> dict[str, str]:
 def _reasons(plan: Mapping[str, Any]) -> dict[str, str]:
     """Return node key → why it is where it is."""
     said = {key: str(plan["verdicts"][number]["reason"]) for key, number in plan["verdict_of"].items()}
-    # Behind the colon stands a figure that differs from machine to machine.
-    return {**said, **{key: str(why).partition(":")[0] for key, why in plan["overruled"].items()}}
+    return {**said, **{key: str(why["reason"]) for key, why in plan["overruled"].items()}}
 
 
 def _moves(

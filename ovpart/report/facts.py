@@ -8,9 +8,6 @@ from dataclasses import dataclass, field
 from ovpart.partition.plan import Label
 from ovpart.runtime.profile import StepTime
 
-NOT_WORTH = "min_gain"
-"""Rule of a node that the device would take, but that stays behind because handing it over does not pay."""
-
 
 @dataclass(frozen=True, slots=True)
 class Share:

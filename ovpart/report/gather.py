@@ -10,9 +10,12 @@ from ovpart.capability.target import parse_target
 from ovpart.model.graph import Model
 from ovpart.partition.build import make_plan
 from ovpart.partition.flops import node_flops, weight_bytes
+from ovpart.partition.overruling import ENGINE, NOT_WORTH
 from ovpart.partition.plan import Cluster, Label, Plan
-from ovpart.report.facts import NOT_WORTH, Blocker, Fallback, Share
+from ovpart.report.facts import Blocker, Fallback, Share
 
+OVERRULING_HINTS = {NOT_WORTH: "min_gain=0 delegates it all the same", ENGINE: "pip install openvino"}
+"""What can be done about nodes that are left behind by a rule that is no line of the table."""
 WhatIf = Callable[[Sequence[int]], Plan]
 """Makes the plan anew as if these nodes were supported."""
 
@@ -113,16 +116,13 @@ def _why(plan: Plan, index: int) -> _Why:
         # A deferred verdict names the value that it waits for; what is to be told is that the first run will show it.
         reason = "rank or type not known before the first run" if verdict.deferred else verdict.reason
         return _Why(reason, verdict.rule, verdict.source, verdict.deferred)
-    # The detail behind the colon is a figure or a name of one component: grouped by it, each would stand alone.
-    reason = overruled.partition(":")[0]
-    return _Why(reason, NOT_WORTH, "predicted") if NOT_WORTH in overruled else _Why(reason, "partition", "partition")
+    return _Why(overruled.reason, overruled.rule, overruled.source)
 
 
 def _fallback(plan: Plan, why: _Why, indices: Sequence[int]) -> Fallback:
     nodes = [plan.graph.nodes[index] for index in indices]
     hints = [plan.verdicts[index].hint for index in indices if index not in plan.overruled]
-    if why.rule == NOT_WORTH:
-        hints = ["min_gain=0 delegates it all the same"]
+    hints += [OVERRULING_HINTS[why.rule]] if why.rule in OVERRULING_HINTS else []
     return Fallback(
         ops=tuple(op for op, _ in Counter(node.op_id for node in nodes).most_common()),
         reason=why.reason,
@@ -154,7 +154,7 @@ def blockers_of(plan: Plan, fallbacks: Iterable[Fallback], what_if: WhatIf, *, m
     most : int
         How many reasons to try; each costs a partition of the whole graph.
     """
-    tried = [f for f in fallbacks if f.rule != NOT_WORTH and not f.deferred][:most]
+    tried = [f for f in fallbacks if f.rule not in OVERRULING_HINTS and not f.deferred][:most]
     blockers = []
     for fallback in tried:
         changed = what_if(fallback.indices)

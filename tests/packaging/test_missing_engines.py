@@ -36,9 +36,36 @@ def test_plans_need_no_engine(model: Path) -> None:
     assert without(ENGINES, program, model).split() == ["1.0"] * 3
 
 
-@pytest.mark.parametrize(
-    ("hidden", "wanted"), [(("openvino",), "openvino"), (("onnxruntime",), "onnxruntime"), (ENGINES, "openvino")]
-)
-def test_a_session_says_which_package_to_install(hidden: tuple[str, ...], wanted: str, model: Path) -> None:
+WITHOUT_OPENVINO = """
+import warnings
+import numpy as np
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    session = ovpart.Session(model, min_gain=0, config={"NUM_STREAMS": 2})
+print([w.category.__name__ for w in told], told[0].message)
+print(session.run(None, {"x": np.array([[-1, 0, 1], [2, -2, 3]], np.float32)})[0].tolist())
+(why,) = session.report.fallbacks
+print(why.reason, why.rule, why.hint, why.nodes, session.report.coverage)
+print(ovpart.Session(model, min_gain=0).plan.places == session.plan.places)
+"""
+
+
+def test_without_openvino_onnxruntime_runs_the_model_and_says_so(model: Path) -> None:
+    warned, answer, why, same = without(("openvino",), WITHOUT_OPENVINO, model).splitlines()
+    assert warned.startswith("['OvpartWarning'] openvino is not installed")
+    assert warned.endswith("config has no effect.")
+    assert answer == "[[0.0, 0.0, 1.0], [2.0, 0.0, 3.0]]"
+    assert why == "openvino is not installed engine pip install openvino ('r',) 0"
+    assert same == "True"
+
+
+@pytest.mark.parametrize("asked", ["device='GPU'", "device='AUTO:CPU'", "strict=True", "device='GPU', emulate=True"])
+def test_who_asks_for_openvino_alone_is_told_to_install_it(asked: str, model: Path) -> None:
+    program = f"try: ovpart.Session(model, {asked})\nexcept ovpart.OvpartError as error: print(error)\n"
+    assert "pip install openvino" in without(("openvino",), program, model)
+
+
+@pytest.mark.parametrize("hidden", [("onnxruntime",), ENGINES])
+def test_without_onnxruntime_a_session_says_to_install_it(hidden: tuple[str, ...], model: Path) -> None:
     program = "try: ovpart.Session(model)\nexcept ovpart.OvpartError as error: print(error)\n"
-    assert f"pip install {wanted}" in without(hidden, program, model)
+    assert "pip install onnxruntime" in without(hidden, program, model)

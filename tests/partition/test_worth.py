@@ -96,7 +96,7 @@ def test_a_plan_says_of_every_node_left_behind_what_it_would_have_saved():
     assert names(plan) == ["a b c"]
     assert plan.clusters[0].label == ISLAND
     assert set(plan.overruled) == {0, 2}
-    assert all("min_gain is 5" in why for why in plan.overruled.values())
+    assert all("min_gain is 5" in why.detail for why in plan.overruled.values())
     assert plan.verdicts[0] is YES
     fast = CostTable({"openvino": EngineCost(0.0, {}, 0.0), "onnxruntime": EngineCost(1e6, {}, 1.0)})
     assert names(plan_for(model, {"b": "-"}, min_gain=5.0, costs=fast)) == ["a", "b", "c"]

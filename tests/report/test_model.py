@@ -9,7 +9,8 @@ import pytest
 
 from ovpart.capability.demotion import Demotion
 from ovpart.options import resolve
-from ovpart.report.facts import NOT_WORTH, RunFacts
+from ovpart.partition.overruling import NOT_WORTH
+from ovpart.report.facts import RunFacts
 from tests.report.conftest import REFUSED, no, plan_of
 
 
