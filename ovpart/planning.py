@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ovpart.capability.control import EXCLUDE, PIN, in_scope, select
 from ovpart.capability.demotion import Demotion
-from ovpart.capability.priority import place
+from ovpart.capability.priority import compiled_before, place
 from ovpart.capability.table import Table, load_table
 from ovpart.capability.target import asked_target
 from ovpart.model.collector import without_collector
@@ -118,6 +118,7 @@ def plan_model(
         min_gain = 0.0  # what the device takes stays there, whether it pays or not
     # What the user pins, and what onnxruntime refuses, must not fall back to it because it does not pay.
     kept = {node.index for node in graph.nodes if node.key in refused} if refused else set()
+    kept.update(compiled_before(graph))
     kept.update(*(select(graph, selector, PIN) for selector in pin))
     broken = frozenset(d.node for d in demotions if d.engine == RUNTIME.engine)
     body = partial(_plan_body, table=table, guarded=guarded)

@@ -8,19 +8,22 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ovpart.backend.base import Array
 from ovpart.backend.cut import port
 from ovpart.backend.fold import by_engines, fold_constants
 from ovpart.capability.table import load_table
-from ovpart.errors import InputError, PlanError
+from ovpart.errors import InputError, OptionError, PlanError
 from ovpart.model.graph import Model
 from ovpart.model.read import read_model
 from ovpart.model.typeproto import read_type
 from ovpart.model.variants import general_form
 from ovpart.options import resolve
 from ovpart.partition.plan import Plan
+from ovpart.placement.context_file import write_context
+from ovpart.placement.contexts import with_contexts
 from ovpart.placement.engines import make_engines
 from ovpart.placement.form import Form
 from ovpart.placement.known_operators import refuse_unknown_operators
@@ -36,6 +39,8 @@ from ovpart.runtime.type_words import type_words
 if TYPE_CHECKING:
     import onnx
 
+    from ovpart.placement.context_file import Sign
+    from ovpart.placement.contexts import Check
     from ovpart.placement.realise import Progress
     from ovpart.placement.verification import Verification
 
@@ -74,6 +79,9 @@ class Session:
         Run exactly this plan, made for this model by :func:`ovpart.plan` or loaded from its file.
     progress : callable, optional
         Called before each compile with (clusters done, clusters in all, the cluster that comes).
+    context_check : callable, optional
+        Where the model holds compiled clusters: called with the name, the blob and the signature of each before
+        openvino sees it. It raises where the blob is not to be trusted.
     **options
         See ``docs/options.md``.
 
@@ -101,14 +109,15 @@ class Session:
         device: str = "CPU",
         plan: Plan | str | os.PathLike[str] | None = None,
         progress: Progress | None = None,
+        context_check: Check | None = None,
         **options: Any,
     ) -> None:
         start = time.perf_counter()
         self._options = resolve({"device": device, **options})
         self._table = load_table(self._options.table)
         self._engines = make_engines(self._options)
+        self._model, self._engines = with_contexts(read_model(model), self._engines, context_check)
         self._options = self._engines.options
-        self._model = read_model(model)
         first = self._first_plan(plan)
         self._planning_ms = 1e3 * (time.perf_counter() - start)
         refuse_unknown_operators(self._model, first, self._engines)
@@ -194,6 +203,7 @@ class Session:
             demotions=self._form.demotions,
             planning_ms=self._planning_ms,
             emulated_on=EMULATING_DEVICE if emulated else None,
+            compiles=self._engines.counts.as_data(),
         )
 
     def settle(self, timeout: float | None = None) -> bool:
@@ -259,6 +269,38 @@ class Session:
         (form,) = forms.values()
         return form.verify(checked, Asked(tolerance, REPEATS if repeats is None else repeats, origin, bisect))
 
+    def save_context(
+        self, path: str | os.PathLike[str], *, embed: bool = True, sign: Sign | None = None
+    ) -> tuple[Path, ...]:
+        """Write the model with its delegated clusters compiled, as EPContext nodes, to be loaded without a compile.
+
+        Parameters
+        ----------
+        path : path
+            The ONNX file to write.
+        embed : bool
+            Whether the blobs go into it; else into ``STEM_OpenVINOExecutionProvider.bin`` beside it.
+        sign : callable, optional
+            Called with the name and the blob of each cluster; what it returns is kept as its signature.
+
+        Returns
+        -------
+        tuple of Path
+            The files written.
+
+        Raises
+        ------
+        CompileError
+            If the device cannot give its compiled clusters.
+        OptionError
+            If the plan waits for a first run, or the device is emulated.
+        """
+        realised = self._form.realised
+        if realised is None or realised.on_trial:
+            message = "the plan waits for what only a run shows (ranks, or a trial): run the session once, then save"
+            raise OptionError(message)
+        return write_context(realised, self._model, self._engines, Path(path), embed=embed, sign=sign)
+
     def close(self) -> None:
         """Let go of compiled clusters and their memory; a closed session raises :class:`RunError` when run."""
         for form in (self._form, *self._other_forms.values()):
@@ -292,6 +334,12 @@ class Session:
     def _other_form(self, which: str) -> Form:
         with self._lock:
             form = self._other_forms.get(which)
+            if form is None and self._engines.contexts:
+                message = (
+                    "these inputs need another plan than the one that was compiled (integers beyond 32 bits, or an "
+                    "initializer that is overridden): run the original model on them"
+                )
+                raise InputError(message)
             if form is None:
                 model = self._folded
                 if which == "general":

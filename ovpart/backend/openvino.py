@@ -17,6 +17,7 @@ from ovpart.backend.openvino_model import (
     crash_in_graph,
     filled,
     fits_inside,
+    in_order_of,
     inlined,
     reads,
     wanted_inside,
@@ -193,6 +194,7 @@ class OpenVINOBackend:
         self._check_device(device)
         options = self._options(device, config)
         compiled, keep = self._step("load", cut, lambda: self._imported(blob, device, options), config)
+        cut = in_order_of(compiled, cut)
         slots = self._step("load", cut, lambda: bound_ports(compiled, cut.inputs, cut.outputs, _used(cut)))
         return self._executable(compiled, cut.inputs, cut.outputs, slots, cut, keep=keep)
 
@@ -228,9 +230,11 @@ class OpenVINOBackend:
         import numpy as np
 
         # A tensor is read in place; its memory must be writeable, which a blob's need not be.
-        data = import_openvino().Tensor(np.frombuffer(blob, dtype=np.uint8).copy(), shared_memory=True)
+        array = np.frombuffer(blob, dtype=np.uint8)
+        data = import_openvino().Tensor(array if array.flags.writeable else array.copy(), shared_memory=True)
+        options = {key: value for key, value in options.items() if key not in (_CONTEXT, "CACHE_DIR")}
         try:
-            return self.core.import_model(data, device, options), data
+            return self.core.import_model(data, device, options), (data, blob)
         except TypeError:  # before 2025.1 it takes streams only
             return self.core.import_model(io.BytesIO(blob), device, options), None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ovpart.backend.base import Array, Cut, Port
@@ -157,6 +158,19 @@ def _add_inside(graph: onnx.GraphProto, info: onnx.ValueInfoProto, array: Array)
     kind = info.type.tensor_type
     dims = [dim.dim_value for dim in kind.shape.dim]
     graph.initializer.add(name=info.name, data_type=kind.elem_type, dims=dims, raw_data=_raw(array, kind.elem_type))
+
+
+def in_order_of(compiled: openvino.CompiledModel, cut: Cut) -> Cut:
+    """Return a cut with its outputs in the order of a compiled model's, where those tell by their names.
+
+    A blob of another writer need not have them in the order of the node that stands for it.
+    """
+    by_name = {end.name: end for end in cut.outputs}
+    found = [next((by_name[name] for name in value.names if name in by_name), None) for value in compiled.outputs]
+    ordered = tuple(end for end in found if end is not None)
+    if len(ordered) != len(cut.outputs) or len({end.name for end in ordered}) != len(ordered):
+        return cut
+    return replace(cut, outputs=ordered)
 
 
 def bound_ports(model: Any, inputs: Sequence[Port], outputs: Sequence[Port], used: set[str]) -> tuple[int | None, ...]:

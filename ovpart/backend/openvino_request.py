@@ -68,6 +68,14 @@ class OpenVINOExecutable:
         threads, streams = (int(self.compiled.get_property(key)) for key in ("INFERENCE_NUM_THREADS", "NUM_STREAMS"))
         return streams > 0 and threads <= streams
 
+    @property
+    def from_cache(self) -> bool:
+        """Whether openvino took it from its cache folder instead of compiling it."""
+        try:
+            return bool(self.compiled.get_property("LOADED_FROM_CACHE"))
+        except RuntimeError:  # a chooser, or a device that does not say
+            return False
+
     def static_shape(self, index: int) -> tuple[int, ...] | None:
         """Return the shape that an output has in every run, ``None`` where it may change or cannot be bound."""
         output = self.compiled.outputs[index]

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ovpart.capability.check import check, may_delegate
 from ovpart.capability.demotion import Demotion, lay_over
 from ovpart.capability.target import CHOOSERS, Target, parse_target
-from ovpart.capability.verdict import Guard, Verdict
+from ovpart.capability.verdict import Guard, State, Verdict
 from ovpart.errors import OptionError
 
 if TYPE_CHECKING:
     from ovpart.capability.table import Table
-    from ovpart.model.graph import Model
+    from ovpart.model.graph import Graph, Model, Node
     from ovpart.options import Options
+
+CONTEXT_SOURCE = "OpenVINOExecutionProvider"
+"""Attribute ``source`` of EPContext nodes that hold openvino's blobs."""
+CONTEXT_RULE = "ep.context"
+"""Rule of all nodes of a model whose clusters are compiled already."""
 
 
 def place(
@@ -58,6 +64,9 @@ def place(
             f"device {options.device!r} is whatever the machine has: without looking at it no plan can be made. "
             "Name the devices: 'AUTO:GPU,CPU'"
         )
+    compiled = compiled_before(model.graph)
+    if compiled:
+        return _as_compiled(model.graph, compiled, target, guarded)
     verdicts, devices = _on(model, options, table, target, 0, demotions, guarded, engine)
     for position in range(1, len(target.labels)):
         left = [index for index, device in enumerate(devices) if device is None]
@@ -71,6 +80,60 @@ def place(
                 merged[key] = _merged(target, position, verdicts[index], behind[index], taken[index])
             verdicts[index] = merged[key]
             devices[index] = taken[index]
+    return tuple(verdicts), devices
+
+
+def compiled_before(graph: Graph) -> dict[int, tuple[str, Guard | None]]:
+    """Return the EPContext nodes of a scope that are openvino's: index → device they are for, guard they hold under."""
+    return {
+        node.index: _read_context(node)
+        for node in graph.nodes
+        if node.op_type == "EPContext" and node.domain == "com.microsoft" and _text(node, "source") == CONTEXT_SOURCE
+    }
+
+
+def _read_context(node: Node) -> tuple[str, Guard | None]:
+    try:
+        notes = json.loads(_text(node, "notes") or "{}")
+        guards = [Guard(str(kind), tuple(map(str, names)), int(b)) for kind, names, b in notes["ovpart"]["guards"]]
+    except (ValueError, KeyError, TypeError):
+        guards = []  # another writer's notes
+    return _text(node, "hardware_architecture"), _joined(guards)
+
+
+def _joined(guards: Sequence[Guard]) -> Guard | None:
+    """Return one guard that asks all that several ask."""
+    if not guards:
+        return None
+    inputs = tuple(sorted({name for guard in guards for name in guard.inputs}))
+    return Guard(guards[0].kind, inputs, min(guard.bound for guard in guards))
+
+
+def _text(node: Node, name: str) -> str:
+    return next((a.s.decode(errors="replace") for a in node.proto.attribute if a.name == name), "")
+
+
+def _as_compiled(
+    graph: Graph, compiled: Mapping[int, tuple[str, Guard | None]], target: Target, guarded: bool
+) -> tuple[tuple[Verdict, ...], list[str | None]]:
+    """Place a model whose clusters are compiled: those on their device, all else where it was left, on onnxruntime."""
+    left = Verdict(
+        State.UNSUPPORTED,
+        "left to onnxruntime when the model was compiled",
+        CONTEXT_RULE,
+        "compile the original model again to have it placed anew",
+        "compiled",
+    )
+    verdicts = []
+    devices: list[str | None] = []
+    for node in graph.nodes:
+        if node.index not in compiled:
+            verdicts.append(left)
+            devices.append(None)
+            continue
+        device, guard = compiled[node.index]
+        verdicts.append(Verdict(State.SUPPORTED, "compiled before", CONTEXT_RULE, "", "compiled", guard))
+        devices.append(device if device in target.labels else target.labels[0])
     return tuple(verdicts), devices
 
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "verify": "Hold every cluster of a model against onnxruntime.",
     "explain": "Tell why one node is where it is.",
     "ops": "Ask, measure and check the table of what devices compute rightly.",
+    "compile": "Write a model with its clusters compiled, to be loaded without a compile.",
     "devices": "List the devices that engines offer.",
     "doctor": "Check what is installed, and whether it fits together.",
 }

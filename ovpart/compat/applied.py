@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ovpart.compat.contexts import PREFIX
 from ovpart.compat.session_options import SessionOptions
 from ovpart.compat.warn import warn
 
@@ -31,7 +32,11 @@ def applied(options: Any, disabled_optimizers: Sequence[str] = ()) -> dict[str, 
     if options.intra_op_num_threads:
         keywords["num_threads"] = options.intra_op_num_threads
     if isinstance(options, SessionOptions):
-        engine.update(options.config_entries)
+        entries = options.config_entries
+        engine.update({name: value for name, value in entries.items() if not name.startswith(PREFIX)})
+        if entries.get("session.disable_cpu_ep_fallback") == "1":
+            del engine["session.disable_cpu_ep_fallback"]  # islands would refuse themselves
+            keywords["disable_fallback"] = True
         if options.custom_op_libraries:
             keywords["custom_op_libraries"] = tuple(options.custom_op_libraries)
         for request in options.device_requests:

@@ -11,6 +11,7 @@ from ovpart.backend.base import Array
 from ovpart.compat.applied import applied
 from ovpart.compat.asynchronous import Runner
 from ovpart.compat.binding import IOBinding
+from ovpart.compat.contexts import write_if_asked
 from ovpart.compat.errors import as_onnxruntime
 from ovpart.compat.metadata import ModelMetadata, metadata_of
 from ovpart.compat.priorities import CPU, Priorities, Providers, prioritise
@@ -87,6 +88,7 @@ class InferenceSession:
             priorities = prioritise(providers, options)
             keywords = {**applied(self._sess_options, self._disabled_optimizers), **priorities.keywords}
             session = Session(self._given, **keywords)
+            write_if_asked(session, getattr(self._sess_options, "config_entries", {}))
         self._session = session
         self._priorities: Priorities = priorities
         self._inputs = session.get_inputs()

@@ -14,6 +14,7 @@ from ovpart.model.graph import Model
 from ovpart.options import Options
 from ovpart.partition.overruling import ENGINE, Overruling
 from ovpart.partition.plan import RUNTIME, Label
+from ovpart.placement.counts import Counts
 from ovpart.placement.presence import present
 from ovpart.placement.settings import EMULATING_DEVICE, Properties, settle
 from ovpart.placement.trials import TrialExecutable, Trials
@@ -42,6 +43,10 @@ class Engines:
         The process for what might take this one down.
     absent : Overruling or None
         Why nothing is delegated: openvino is not installed.
+    contexts : mapping of str to memoryview
+        Key of an EPContext node → the blob of the cluster that it stands for.
+    counts : Counts
+        What was compiled, and what was not because it had been before.
     """
 
     options: Options
@@ -49,6 +54,8 @@ class Engines:
     properties: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     trials: Trials = field(default_factory=Trials, compare=False)
     absent: Overruling | None = None
+    contexts: Mapping[str, memoryview] = field(default_factory=dict)
+    counts: Counts = field(default_factory=Counts)
 
     def backend_of(self, label: Label) -> Backend:
         """Return the backend behind a label."""
@@ -95,7 +102,9 @@ class Engines:
 
     def compile(self, cut: Cut, label: Label, *, alone: bool = False) -> Executable:
         """Compile a cut for a label; raises :class:`ovpart.errors.CompileError`."""
-        return self.backend_of(label).compile(cut, self.device_of(label), self.settings_of(label, alone=alone))
+        made = self.backend_of(label).compile(cut, self.device_of(label), self.settings_of(label, alone=alone))
+        self.counts.add(label.engine, made)
+        return made
 
     def try_out(self, cut: Cut, label: Label) -> TrialExecutable:
         """Compile a cut for a label in the process for trials; raises :class:`ovpart.errors.CompileError`."""
@@ -106,7 +115,17 @@ class Engines:
     def compile_whole(self, model: Model, label: Label) -> Executable:
         """Compile the untouched model for a label; raises :class:`ovpart.errors.CompileError`."""
         settings = self.settings_of(label, alone=True)
-        return self.backend_of(label).compile_whole(model, self.device_of(label), settings)
+        made = self.backend_of(label).compile_whole(model, self.device_of(label), settings)
+        self.counts.add(label.engine, made)
+        return made
+
+    def load(self, key: str, cut: Cut, label: Label) -> Executable:
+        """Take up the blob of an EPContext node; raises :class:`ovpart.errors.CompileError` where it does not fit."""
+        for node in cut.proto.graph.node:
+            del node.attribute[:]  # the cut's copy of the blob, which nothing reads
+        made = self.backend_of(label).load(self.contexts[key], cut, self.device_of(label), self.settings_of(label))
+        self.counts.add(label.engine, made, loaded=True)
+        return made
 
 
 def devices() -> tuple[Device, ...]:

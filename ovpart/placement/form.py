@@ -127,6 +127,11 @@ class Form:
         return self._demotions
 
     @property
+    def realised(self) -> Realised | None:
+        """The plan with its executables; ``None`` until the first run has shown the ranks that it waits for."""
+        return self._realised
+
+    @property
     def _is_deferred(self) -> bool:
         return any(verdict.deferred for verdict in self._plan.verdicts)
 
@@ -229,7 +234,12 @@ class Form:
         """Return what measures a plan that rests on predictions alone; None where the user has said what to do."""
         options = self._engines.options
         told = (
-            options.min_gain is not None or options.pin or options.emulate or options.strict or options.disable_fallback
+            options.min_gain is not None
+            or options.pin
+            or options.emulate
+            or options.strict
+            or options.disable_fallback
+            or self._engines.contexts
         )
         if not self._measured or told or not realised.plan.delegates or self._schedule is None:
             return None
@@ -270,7 +280,8 @@ class Form:
         options = self._engines.options
         is_fallback = cluster.label.engine == FALLBACK.engine
         alone = is_fallback and len(failed.plan.clusters) == 1
-        if alone or options.strict or FALLBACK.engine in options.disable_fallback:
+        fixed = options.strict or FALLBACK.engine in options.disable_fallback or self._engines.contexts
+        if alone or fixed:
             raise error
         try:
             # Raises where the input itself is at fault.

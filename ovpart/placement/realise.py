@@ -117,11 +117,12 @@ def realise(
             used = {_key(cluster): executables[_key(cluster)] for cluster in plan.clusters}
             return Realised(model, plan, used, tuple(learnt))
         cluster, error = refused
-        if engines.options.strict or cluster.label == LAST_RESORT:
+        compiled_before = any(model.graph.nodes[index].key in engines.contexts for index in cluster.nodes)
+        if engines.options.strict or cluster.label == LAST_RESORT or compiled_before:
             raise error
         fresh = _demote(model, plan, cluster, error, engines, len(learnt) - len(demotions))
-        known_already = {(d.node, d.engine) for d in learnt}
-        if all((d.node, d.engine) in known_already for d in fresh):
+        known_already = {(d.node, d.engine, d.device) for d in learnt}
+        if all((d.node, d.engine, d.device) in known_already for d in fresh):
             raise error  # planning has no other place for these nodes: it would be asked for ever
         for demotion in fresh[:1]:
             _log.warning("%s refused %s: %s", demotion.engine, demotion.node, demotion.words.strip()[:200])
@@ -217,6 +218,10 @@ def compile_cluster(model: Model, cluster: Cluster, engines: Engines, *, alone: 
     makes_all = set(model.graph.outputs) <= set(cluster.outputs)
     if alone and makes_all and cluster.label == FALLBACK and model.is_untouched:
         return (engines.compile_whole(model, cluster.label),)
+    if model.graph.nodes[cluster.nodes[0]].key in engines.contexts:
+        keys = [model.graph.nodes[index].key for index in cluster.nodes]
+        cuts = [cut_of(model, (index,)) for index in cluster.nodes]
+        return tuple(engines.load(key, cut, cluster.label) for key, cut in zip(keys, cuts, strict=True))
     parts = cluster.parts or (cluster.nodes,)
     return tuple(engines.compile(cut_of(model, part), cluster.label, alone=alone) for part in parts)
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from ovpart.capability.priority import CONTEXT_RULE
 from ovpart.capability.target import parse_target
 from ovpart.model.graph import Model
 from ovpart.partition.build import make_plan
@@ -154,7 +155,7 @@ def blockers_of(plan: Plan, fallbacks: Iterable[Fallback], what_if: WhatIf, *, m
     most : int
         How many reasons to try; each costs a partition of the whole graph.
     """
-    tried = [f for f in fallbacks if f.rule not in OVERRULING_HINTS and not f.deferred][:most]
+    tried = [f for f in fallbacks if f.rule not in (*OVERRULING_HINTS, CONTEXT_RULE) and not f.deferred][:most]
     blockers = []
     for fallback in tried:
         changed = what_if(fallback.indices)

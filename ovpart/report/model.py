@@ -64,6 +64,8 @@ class Report:
         The device that runs in place of the one asked for; ``None`` where nothing is emulated.
     runs : RunFacts
         What the runs so far showed.
+    compiles : mapping of str to mapping
+        Engine → how often it ``compiled``, took a cluster from its cache (``cached``) or from a blob (``loaded``).
     """
 
     model: str
@@ -85,6 +87,7 @@ class Report:
     planning_ms: float | None
     emulated_on: str | None
     runs: RunFacts
+    compiles: Mapping[str, Mapping[str, int]]
     _blockers: Callable[[], tuple[Blocker, ...]] = field(compare=False)
 
     @property
@@ -164,6 +167,7 @@ def make_report(
     emulated_on: str | None = None,
     runs: RunFacts | None = None,
     what_if: WhatIf | None = None,
+    compiles: Mapping[str, Mapping[str, int]] | None = None,
 ) -> Report:
     """Gather the facts of a plan and of its runs.
 
@@ -177,7 +181,7 @@ def make_report(
         The effective options.
     demotions : sequence of Demotion
         What engines refused.
-    engines, planning_ms, emulated_on, runs : optional
+    engines, planning_ms, emulated_on, runs, compiles : optional
         As in :class:`Report`, where known.
     what_if : callable, optional
         Makes the plan anew as if the nodes with these indices were supported; by default the plan's own labels are
@@ -212,6 +216,7 @@ def make_report(
         planning_ms=planning_ms,
         emulated_on=emulated_on,
         runs=runs or RunFacts(),
+        compiles=compiles or {},
         _blockers=cache(partial(blockers_of, plan, fallbacks, what_if)),
     )
 

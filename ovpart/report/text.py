@@ -192,6 +192,10 @@ def _guards(report: Report) -> Iterator[str]:
 
 
 def _runs(report: Report) -> Iterator[str]:
+    spared = {how: sum(c.get(how, 0) for c in report.compiles.values()) for how in ("compiled", "cached", "loaded")}
+    if spared["cached"] or spared["loaded"]:
+        told = ((spared["loaded"], "loaded as compiled before"), (spared["cached"], "from openvino's cache"))
+        yield ", ".join([f"compiled: {spared['compiled']}", *(f"{number} {how}" for number, how in told if number)])
     runs = report.runs
     if not runs.count:
         return
