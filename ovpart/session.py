@@ -30,10 +30,12 @@ from ovpart.placement.known_operators import refuse_unknown_operators
 from ovpart.placement.settings import EMULATING_DEVICE
 from ovpart.placement.verify import REPEATS, Asked
 from ovpart.planning import plan_model
+from ovpart.report.facts import RunFacts
 from ovpart.report.model import Report, make_report
 from ovpart.runtime.control import RunControl
 from ovpart.runtime.feed import FeedCheck, onnx_type
 from ovpart.runtime.guards import violated
+from ovpart.runtime.tally import Tally
 from ovpart.runtime.type_words import type_words
 
 if TYPE_CHECKING:
@@ -127,6 +129,7 @@ class Session:
         )
         self._lock = threading.Lock()
         self._other_forms: dict[str, Form] = {}
+        self._tally = Tally()
         graph = self._model.graph
         inputs = [port(name, graph.type_of(name)) for name in graph.inputs]
         self._check = FeedCheck(inputs, [port(name, graph.type_of(name)) for name in graph.overridable])
@@ -160,9 +163,10 @@ class Session:
             If the engines fail on this input, or the run was ended.
         """
         feed = self._check(input_feed)
-        if run_options is None:
-            return self._form_for(feed).run(feed, output_names)
-        return self._form_for(feed).run(feed, output_names, RunControl(run_options))
+        form = self._form_for(feed)
+        outputs = form.run(feed, output_names, None if run_options is None else RunControl(run_options))
+        self._tally.add(form is not self._form and not self._check.overrides(feed))
+        return outputs
 
     def __call__(self, input_feed: Mapping[str, Array]) -> dict[str, Array]:
         """Compute all outputs and return them by name; raises as :meth:`run`."""
@@ -204,6 +208,13 @@ class Session:
             planning_ms=self._planning_ms,
             emulated_on=EMULATING_DEVICE if emulated else None,
             compiles=self._engines.counts.as_data(),
+            runs=RunFacts(
+                self._tally.count,
+                self._tally.outside_guard,
+                self._tally.last_outside_guard,
+                replans=self._form.replans,
+                outcome=self._form.outcome,
+            ),
         )
 
     def settle(self, timeout: float | None = None) -> bool:

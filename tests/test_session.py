@@ -84,9 +84,13 @@ def test_large_integers_take_the_plan_without_guarded_nodes():
     )
     session = ovpart.Session(proto, min_gain=0)
     assert session.report.coverage == 1.0
+    counted = []
     for feed in ({"i": np.array([3, -4])}, {"i": np.array([2**40, -(2**35)])}, {"i": np.array([5])}):
         np.testing.assert_array_equal(session.run(None, feed)[0], reference(proto, feed)[0])
+        counted.append((session.report.runs.outside_guard, session.report.runs.last_outside_guard))
     assert session.report.coverage == 1.0
+    assert session.report.runs.count == 3
+    assert counted == [(0, False), (1, True), (1, False)]
 
 
 @pytest.mark.parametrize("min_gain", [0, None], ids=["delegated", "as planned"])

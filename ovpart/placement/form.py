@@ -26,7 +26,7 @@ from ovpart.partition.overruling import not_worth
 from ovpart.partition.plan import Plan
 from ovpart.placement.engines import Engines
 from ovpart.placement.fallback import refuse_fallback
-from ovpart.placement.race import Race
+from ovpart.placement.race import Outcome, Race
 from ovpart.placement.realise import (
     Compiled,
     Progress,
@@ -97,7 +97,7 @@ class Form:
         self._lock = threading.Lock()
         self._plain: Schedule | None = None
         self._progress = progress
-        self._plan = self._plan_anew(()) if plan is None else plan
+        self._plan = self._first_plan() if plan is None else plan
         self._demotions: tuple[Demotion, ...] = ()
         self._guards: tuple[Guard, ...] = ()
         self._realised: Realised | None = None
@@ -106,6 +106,8 @@ class Form:
         self._rival: Realised | None = None
         self._measured = measured
         self._on_trial = False
+        self._replans = 0
+        self._outcome: Outcome | None = None
         if self._is_deferred:
             refuse_fallback(self._plan, engines.options)
         else:
@@ -130,6 +132,16 @@ class Form:
     def realised(self) -> Realised | None:
         """The plan with its executables; ``None`` until the first run has shown the ranks that it waits for."""
         return self._realised
+
+    @property
+    def replans(self) -> int:
+        """How often the plan was made anew, for what trials, failures and first runs had shown."""
+        return self._replans
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What the first runs measured of the plan and of onnxruntime alone; ``None`` where they did not."""
+        return self._outcome
 
     @property
     def _is_deferred(self) -> bool:
@@ -178,6 +190,10 @@ class Form:
             close_bodies(self._realised)
 
     def _plan_anew(self, demotions: Sequence[Demotion]) -> Plan:
+        self._replans += 1
+        return self._first_plan(demotions)
+
+    def _first_plan(self, demotions: Sequence[Demotion] = ()) -> Plan:
         return plan_model(
             self._model,
             self._engines.options,
@@ -263,10 +279,11 @@ class Form:
     def _end_race(self, race: Race) -> None:
         """Keep what was faster and let go of the other."""
         rival, self._race, self._rival = self._rival, None, None
-        planned_us, plain_us = race.medians_us()
-        if planned_us <= plain_us or rival is None:
+        self._outcome = found = race.outcome()
+        if found.keeps_plan or rival is None:
             return
-        told = not_worth(f"measured {planned_us:.0f} µs a run, onnxruntime alone {plain_us:.0f} µs", source="measured")
+        figures = f"measured {found.planned_us:.0f} µs a run, onnxruntime alone {found.plain_us:.0f} µs"
+        told = not_worth(figures, source="measured")
         _log.info("%s", told)
         self._plan = held_back(self._model, self._plan, told)
         self._guards = ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import median
 from time import perf_counter, sleep
 
@@ -18,6 +19,25 @@ ROUNDS = 3
 """Calls that are used to measure; the first call of all warms both up and is not counted."""
 PAUSE_S = 0.005
 """Rest before each contestant, so that the threads of the one before have stopped to spin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a race has shown.
+
+    Attributes
+    ----------
+    planned_us, plain_us : float
+        Median of a run on the plan, and on onnxruntime alone, in µs.
+    """
+
+    planned_us: float
+    plain_us: float
+
+    @property
+    def keeps_plan(self) -> bool:
+        """Whether the plan is no slower."""
+        return self.planned_us <= self.plain_us
 
 
 class Race:
@@ -43,10 +63,10 @@ class Race:
         """Whether enough has been measured."""
         return len(self._seconds) >= ROUNDS
 
-    def medians_us(self) -> tuple[float, float]:
-        """Return the median time of a run in µs: the plan's, onnxruntime's."""
+    def outcome(self) -> Outcome:
+        """Return what was measured so far."""
         planned, plain = zip(*self._seconds, strict=True)
-        return 1e6 * median(planned), 1e6 * median(plain)
+        return Outcome(1e6 * median(planned), 1e6 * median(plain))
 
     def run(self, feed: Mapping[str, Array], wanted: Sequence[str] | None) -> list[Array]:
         """Answer a call; one thread at a time measures, the others are answered at once."""

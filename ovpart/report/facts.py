@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ovpart.partition.plan import Label
-from ovpart.runtime.profile import StepTime
+from ovpart.placement.race import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +131,14 @@ class RunFacts:
         Runs with values outside a guard: they took the plan without guarded nodes.
     last_outside_guard : bool
         Whether the last run was one of those.
-    last_us : float or None
-        Duration of the last run in microseconds; ``None`` before the first one.
-    times : mapping of str to StepTime
-        Cluster id → time spent in it; empty where no profile was asked for.
+    replans : int
+        How often the plan was made anew: for demotions, and for ranks that a first run showed.
+    outcome : Outcome or None
+        What the first runs measured of the plan and of onnxruntime alone; ``None`` where they did not.
     """
 
     count: int = 0
     outside_guard: int = 0
     last_outside_guard: bool = False
-    last_us: float | None = None
-    times: Mapping[str, StepTime] = field(default_factory=dict)
+    replans: int = 0
+    outcome: Outcome | None = None

@@ -111,10 +111,14 @@ def _runs(report: Report) -> dict[str, Any]:
         "count": runs.count,
         "outside_guard": runs.outside_guard,
         "last_outside_guard": runs.last_outside_guard,
-        "last_us": runs.last_us,
-        "clusters": [
-            {"cluster": cluster, "runs": time.count, "total_us": time.total_us} for cluster, time in runs.times.items()
-        ],
+        "replans": runs.replans,
+        "measured": None
+        if runs.outcome is None
+        else {
+            "plan_us": runs.outcome.planned_us,
+            "onnxruntime_us": runs.outcome.plain_us,
+            "plan_kept": runs.outcome.keeps_plan,
+        },
     }
 
 

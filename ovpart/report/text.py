@@ -197,15 +197,13 @@ def _runs(report: Report) -> Iterator[str]:
         told = ((spared["loaded"], "loaded as compiled before"), (spared["cached"], "from openvino's cache"))
         yield ", ".join([f"compiled: {spared['compiled']}", *(f"{number} {how}" for number, how in told if number)])
     runs = report.runs
-    if not runs.count:
-        return
-    last = "" if runs.last_us is None else f", the last in {_milliseconds(runs.last_us / 1000)}"
-    yield f"runs: {runs.count}{last}"
-    total = sum(time.total_us for time in runs.times.values())
-    slowest = sorted(runs.times.items(), key=lambda item: -item[1].total_us)[:MOST_DEMOTIONS]
-    for cluster, time in slowest:
-        share = percent(time.total_us / total) if total else percent(0.0)
-        yield f"  cluster {cluster:<20} {_milliseconds(time.mean_us / 1000):>10} a run {share:>7} of the time"
+    anew = f", planned anew {runs.replans} {'time' if runs.replans == 1 else 'times'}" if runs.replans else ""
+    if runs.count or runs.replans:
+        yield f"runs: {runs.count}{anew}"
+    if runs.outcome is not None:
+        ours, theirs = (_milliseconds(us / 1000) for us in (runs.outcome.planned_us, runs.outcome.plain_us))
+        kept = "the plan is kept" if runs.outcome.keeps_plan else "onnxruntime runs it all"
+        yield f"  first runs: the plan {ours}, onnxruntime alone {theirs}: {kept}"
 
 
 def _options(report: Report) -> Iterator[str]:

@@ -46,6 +46,7 @@ def test_an_operator_refused_at_compile_is_demoted_alone():
     form = form_of(chain("Relu", "Exp", "Sigmoid", "Tanh"), device)
     assert places(form) == {"Relu": "openvino", "Exp": "openvino", "Sigmoid": "onnxruntime", "Tanh": "openvino"}
     assert [(d.stage, "Sigmoid" in d.words) for d in form.demotions] == [("convert", True)]
+    assert form.replans == 1
     np.testing.assert_allclose(form.run({"x": X}, None)[0], np.tanh(1 / (1 + np.exp(-np.exp(np.maximum(X, 0))))), 1e-6)
 
 

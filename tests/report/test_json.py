@@ -10,9 +10,9 @@ import pytest
 
 from ovpart.capability.demotion import Demotion
 from ovpart.options import resolve
+from ovpart.placement.race import Outcome
 from ovpart.report.facts import RunFacts
 from ovpart.report.json import schema
-from ovpart.runtime.profile import StepTime
 from tests.report.conftest import REFUSED
 
 
@@ -25,7 +25,7 @@ def full(report_of, guarded):
         options=resolve({"table": [Path("own.yaml")], "config": {"NUM_STREAMS": 2}, "pin": ["Softmax"]}),
         planning_ms=3.5,
         emulated_on="CPU",
-        runs=RunFacts(2, 1, True, 17.0, {"aa": StepTime(2, 30.0)}),
+        runs=RunFacts(2, 1, True, 3, Outcome(20.0, 15.0)),
     )
 
 
@@ -56,7 +56,8 @@ def test_json_holds_what_the_text_shortens(full):
     assert data["clusters"] == {"all": 5, "delegated": 3, "islands": 2, "lower_bound": 5}
     told = {"node": "b", "engine": "openvino", "stage": "run", "words": "words", "device": "CPU"}
     assert data["demotions"] == [told]
-    assert data["runs"]["clusters"] == [{"cluster": "aa", "runs": 2, "total_us": 30.0}]
+    assert data["runs"]["replans"] == 3
+    assert data["runs"]["measured"] == {"plan_us": 20.0, "onnxruntime_us": 15.0, "plan_kept": False}
 
 
 def test_option_values_without_a_json_form_are_written_as_text(full):

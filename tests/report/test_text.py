@@ -8,9 +8,9 @@ import pytest
 
 from ovpart.capability.demotion import Demotion
 from ovpart.options import resolve
+from ovpart.placement.race import Outcome
 from ovpart.report.facts import RunFacts
 from ovpart.report.text import WIDTH, line, percent, render
-from ovpart.runtime.profile import StepTime
 from tests.report.conftest import no
 
 
@@ -39,7 +39,7 @@ def test_no_line_is_wider_than_the_page(report_of, guarded):
         engines={"openvino": "2026.4.1-12345-releases/2026/4", "onnxruntime": "1.31.1"},
         demotions=[Demotion("b", "openvino", "compile", wordy * 5)],
         options=resolve({"min_gain": 0, "exclude": ["Softmax", "Tanh"]}),
-        runs=RunFacts(12, 1, True, 3210.0, {"1e9b62e651a5": StepTime(12, 36_000.0)}),
+        runs=RunFacts(12, 1, True, 3, Outcome(1234567.0, 7654321.0)),
         emulated_on="CPU",
         planning_ms=0.42,
     )
@@ -84,12 +84,12 @@ def test_more_clusters_than_needed_are_said(report_of):
     assert "5 clusters in all, the least possible for these nodes is 4" in render(report)
 
 
-def test_profile_names_the_slowest_clusters(report_of):
-    times = {"aa": StepTime(10, 1000.0), "bb": StepTime(10, 9000.0)}
-    rows = render(report_of(runs=RunFacts(10, last_us=950.0, times=times))).splitlines()
-    start = rows.index("runs: 10, the last in 0.95 ms")
-    assert [row.split()[1] for row in rows[start + 1 : start + 3]] == ["bb", "aa"]
-    assert "90.0% of the time" in rows[start + 1]
+def test_runs_and_what_they_measured_are_said(report_of):
+    assert "runs:" not in render(report_of())
+    kept = render(report_of(runs=RunFacts(10, replans=1, outcome=Outcome(830.0, 1200.0)))).splitlines()
+    start = kept.index("runs: 10, planned anew 1 time")
+    assert kept[start + 1] == "  first runs: the plan 0.83 ms, onnxruntime alone 1.2 ms: the plan is kept"
+    assert "onnxruntime runs it all" in render(report_of(runs=RunFacts(10, outcome=Outcome(900.0, 800.0))))
 
 
 def test_line_names_engines_on_a_cpu_and_devices_elsewhere(report_of):
