@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit models models-test long packaging stress conformance clean
+.PHONY: help setup demo test lint types unit models models-test long packaging stress giants conformance clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -69,6 +69,10 @@ long: setup ## the tests that take minutes
 packaging: setup ## build wheel and sdist, and install each, and editable, into an empty environment
 	@echo "pytest on what is built and installed"
 	@$(PYTEST) tests/packaging
+
+giants: setup ## memory of a model with 4.3 GB of weights, beside openvino; needs 10 GB of memory and 5 GB of disk
+	@$(BIN)/python benchmarks/giants.py
+	@$(BIN)/python benchmarks/giants.py --split
 
 stress: setup ## ten thousand runs from eight threads, answers and memory watched
 	@$(BIN)/python benchmarks/stress.py

@@ -26,7 +26,7 @@ from ovpart.partition.overruling import not_worth
 from ovpart.partition.plan import Plan
 from ovpart.placement.engines import Engines
 from ovpart.placement.fallback import refuse_fallback
-from ovpart.placement.race import Outcome, Race
+from ovpart.placement.race import MAX_WEIGHT_BYTES, Outcome, Race
 from ovpart.placement.realise import (
     Compiled,
     Progress,
@@ -258,6 +258,9 @@ class Form:
             or self._engines.contexts
         )
         if not self._measured or told or not realised.plan.delegates or self._schedule is None:
+            return None
+        weights = self._model.weights
+        if sum(weights.nbytes(name) for name in weights) > MAX_WEIGHT_BYTES:
             return None
         try:
             self._rival = realise_alone(

@@ -11,6 +11,13 @@ from onnx import numpy_helper as nh
 
 import ovpart
 from ovpart.backend.base import Port
+from ovpart.backend.fake import FakeBackend
+from ovpart.backend.fold import fold_constants
+from ovpart.capability.table import load_table
+from ovpart.model.read import read_model
+from ovpart.options import resolve
+from ovpart.placement.engines import Engines
+from ovpart.placement.form import Form
 from ovpart.placement.race import Race
 from ovpart.runtime.schedule import bind_schedule
 
@@ -86,3 +93,14 @@ def test_a_user_who_says_what_to_do_is_obeyed():
     for _ in range(7):
         session.run(None, {"v0": x})
     assert session.plan.delegated
+
+
+@pytest.mark.parametrize("limit", [0, None], ids=["over the limit", "within it"])
+def test_weights_are_held_twice_only_where_they_are_small(limit, monkeypatch):
+    if limit is not None:
+        monkeypatch.setattr("ovpart.placement.form.MAX_WEIGHT_BYTES", limit)
+    plain = FakeBackend()
+    engines = Engines(resolve({}), {"openvino": FakeBackend(), "onnxruntime": plain})
+    form = Form(fold_constants(read_model(heavy_model())), engines, load_table(), measured=True)
+    assert form.plan.delegated
+    assert len(plain.cuts) + plain.calls["compile_whole"] == (0 if limit == 0 else 1)
