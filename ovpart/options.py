@@ -219,6 +219,15 @@ class Options:
         "What takes the nodes that are not delegated. 'reference' is onnx.reference, the evaluator of onnx in Python: "
         "slow, for what onnxruntime refuses. Without it, a model with such a node is refused.",
     )
+    disable_dynamic_shapes: bool = _option(
+        conversions.flag,
+        False,
+        "true or false",
+        "Compile a form of fixed shapes for each set of input shapes, when it is first met. The eight used last are "
+        "kept. Each is held against the form of open shapes on its first run, and given up with a warning where the "
+        "two differ.",
+        planning=False,
+    )
     disable_fallback: tuple[str, ...] = _option(
         conversions.fallback_words,
         (),

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ from ovpart.placement.engines import make_engines
 from ovpart.placement.form import Form
 from ovpart.placement.known_operators import refuse_unknown_operators
 from ovpart.placement.settings import EMULATING_DEVICE
+from ovpart.placement.static_forms import StaticForms
 from ovpart.placement.verify import REPEATS, Asked
 from ovpart.planning import plan_model
 from ovpart.report.facts import RunFacts
@@ -127,6 +129,10 @@ class Session:
         self._form = Form(
             self._folded, self._engines, self._table, plan=first, measured=plan is None, progress=progress
         )
+        self._static: StaticForms | None = None
+        if self._options.disable_dynamic_shapes:
+            make = partial(Form, engines=self._engines, table=self._table)
+            self._static = StaticForms(self._folded, self._form, make)
         self._lock = threading.Lock()
         self._other_forms: dict[str, Form] = {}
         self._tally = Tally()
@@ -215,6 +221,7 @@ class Session:
                 replans=self._form.replans,
                 outcome=self._form.outcome,
             ),
+            variants=None if self._static is None else self._static.counts,
         )
 
     def settle(self, timeout: float | None = None) -> bool:
@@ -316,6 +323,8 @@ class Session:
         """Let go of compiled clusters and their memory; a closed session raises :class:`RunError` when run."""
         for form in (self._form, *self._other_forms.values()):
             form.close()
+        if self._static is not None:
+            self._static.close()
         self._engines.trials.close()
 
     def __enter__(self) -> Session:
@@ -340,7 +349,7 @@ class Session:
             return self._other_form("general")
         if self._form.guards and violated(self._form.guards, feed):
             return self._other_form("unguarded")
-        return self._form
+        return self._form if self._static is None else self._static.form_for(feed)
 
     def _other_form(self, which: str) -> Form:
         with self._lock:

@@ -56,3 +56,32 @@ def with_types(model: Model, types: Mapping[str, ValueType]) -> Model:
     """
     learnt = {**model.learnt, **types}
     return replace(model, graph=infer(model.proto, model.graph, model.opsets, learnt).graph, learnt=learnt)
+
+
+def with_input_shapes(model: Model, shapes: Mapping[str, tuple[int, ...]]) -> Model:
+    """Return the model with inputs of fixed shapes, and all that follows from them inferred anew.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    shapes : mapping of str to tuple of int
+        Input → its shape.
+
+    Raises
+    ------
+    ModelError
+        If the shapes do not go together.
+    """
+    import onnx
+
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model.proto)
+    for value in proto.graph.input:
+        if value.name in shapes:
+            shape = value.type.tensor_type.shape
+            del shape.dim[:]
+            shape.SetInParent()
+            for size in shapes[value.name]:
+                shape.dim.add().dim_value = size
+    return replace(model, proto=proto, graph=infer(proto, model.graph, model.opsets, model.learnt).graph)

@@ -62,6 +62,7 @@ def as_data(report: Report) -> dict[str, Any]:
         "guarded_nodes": report.guarded_nodes,
         "options": [{"name": o.name, "value": _plain(o.value), "origin": o.origin} for o in report.options],
         "runs": _runs(report),
+        "variants": None if report.variants is None else dict(report.variants),
         "compiles": {engine: dict(counts) for engine, counts in report.compiles.items()},
     }
 

@@ -66,6 +66,9 @@ class Report:
         What the runs so far showed.
     compiles : mapping of str to mapping
         Engine → how often it ``compiled``, took a cluster from its cache (``cached``) or from a blob (``loaded``).
+    variants : mapping of str to int, or None
+        Counters of the forms of fixed shapes, ``None`` where there are none: ``made``, ``used``, ``dropped``,
+        ``given_up``.
     """
 
     model: str
@@ -88,6 +91,7 @@ class Report:
     emulated_on: str | None
     runs: RunFacts
     compiles: Mapping[str, Mapping[str, int]]
+    variants: Mapping[str, int] | None
     _blockers: Callable[[], tuple[Blocker, ...]] = field(compare=False)
 
     @property
@@ -168,6 +172,7 @@ def make_report(
     runs: RunFacts | None = None,
     what_if: WhatIf | None = None,
     compiles: Mapping[str, Mapping[str, int]] | None = None,
+    variants: Mapping[str, int] | None = None,
 ) -> Report:
     """Gather the facts of a plan and of its runs.
 
@@ -181,7 +186,7 @@ def make_report(
         The effective options.
     demotions : sequence of Demotion
         What engines refused.
-    engines, planning_ms, emulated_on, runs, compiles : optional
+    engines, planning_ms, emulated_on, runs, compiles, variants : optional
         As in :class:`Report`, where known.
     what_if : callable, optional
         Makes the plan anew as if the nodes with these indices were supported; by default the plan's own labels are
@@ -217,6 +222,7 @@ def make_report(
         emulated_on=emulated_on,
         runs=runs or RunFacts(),
         compiles=compiles or {},
+        variants=variants,
         _blockers=cache(partial(blockers_of, plan, fallbacks, what_if)),
     )
 

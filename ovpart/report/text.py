@@ -196,6 +196,9 @@ def _runs(report: Report) -> Iterator[str]:
     if spared["cached"] or spared["loaded"]:
         told = ((spared["loaded"], "loaded as compiled before"), (spared["cached"], "from openvino's cache"))
         yield ", ".join([f"compiled: {spared['compiled']}", *(f"{number} {how}" for number, how in told if number)])
+    if report.variants is not None:
+        counted = [f"{number} {how.replace('_', ' ')}" for how, number in report.variants.items()]
+        yield f"forms of fixed shapes: {', '.join(counted)}"
     runs = report.runs
     anew = f", planned anew {runs.replans} {'time' if runs.replans == 1 else 'times'}" if runs.replans else ""
     if runs.count or runs.replans:
