@@ -22,6 +22,7 @@ from ovpart.model.read import read_model
 from ovpart.model.typeproto import read_type
 from ovpart.model.variants import general_form
 from ovpart.options import resolve
+from ovpart.partition.nested import scopes
 from ovpart.partition.plan import Plan
 from ovpart.placement.context_file import write_context
 from ovpart.placement.contexts import with_contexts
@@ -203,7 +204,7 @@ class Session:
     @property
     def report(self) -> Report:
         """What went where and why, as of now; print it, save it, gate it."""
-        labels = {cluster.label for cluster in self._form.plan.clusters}
+        labels = {cluster.label for scope in scopes(self._form.plan) for cluster in scope.plan.clusters}
         emulated = any(self._engines.device_of(label) != label.device for label in labels)
         return make_report(
             self._form.plan,
@@ -222,6 +223,7 @@ class Session:
                 outcome=self._form.outcome,
             ),
             variants=None if self._static is None else self._static.counts,
+            inside=self._form.inside(),
         )
 
     def settle(self, timeout: float | None = None) -> bool:

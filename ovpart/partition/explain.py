@@ -12,6 +12,7 @@ from ovpart.capability.verdict import Verdict
 from ovpart.errors import OptionError
 from ovpart.model.graph import Node
 from ovpart.partition.graphs import quotient
+from ovpart.partition.nested import ScopePlan, scopes
 from ovpart.partition.plan import Cluster, Label, Plan
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class Explanation:
     blocked : tuple of Blocked
         For each cluster of the same label that it exchanges values with, or that comes next before and behind: the path
         that forbids it to be there.
+    path : tuple of str
+        Key of a node and name of its body, in turn, from the main scope inwards; empty for nodes of the main scope.
     """
 
     node: str
@@ -71,6 +74,7 @@ class Explanation:
     cluster: Cluster | None
     overruled: str
     blocked: tuple[Blocked, ...]
+    path: tuple[str, ...] = ()
 
     @property
     def label(self) -> Label | None:
@@ -79,7 +83,9 @@ class Explanation:
 
 
 def explain(plan: Plan, node: str) -> Explanation:
-    """See :meth:`ovpart.partition.plan.Plan.explain`."""
+    """See :meth:`ovpart.partition.plan.Plan.explain`; a node that only a body has is looked for there."""
+    scope = _scope_of(plan, node)
+    plan = scope.plan
     found = find_node(plan, node)
     place = plan.places[found.index]
     position = next((i for i, cluster in enumerate(plan.clusters) if cluster.id == place), None)
@@ -93,7 +99,17 @@ def explain(plan: Plan, node: str) -> Explanation:
         cluster=cluster,
         overruled=str(plan.overruled.get(found.index, "")),
         blocked=() if position is None else _Search(plan).blocked(found, position),
+        path=scope.path,
     )
+
+
+def _scope_of(plan: Plan, node: str) -> ScopePlan:
+    """Return the outermost scope that has a node, the main one where none has."""
+    for scope in scopes(plan):
+        graph = scope.plan.graph
+        if node in graph.producer or any(found.name == node for found in graph.nodes):
+            return scope
+    return ScopePlan((), plan)
 
 
 def find_node(plan: Plan, node: str) -> Node:

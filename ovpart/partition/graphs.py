@@ -23,8 +23,9 @@ def to_networkx(plan: Plan) -> nx.DiGraph:
     networkx.DiGraph
         One vertex for every node, called by its key (first output), with ``op_type``, ``domain``, ``name``, ``verdict``
         (a :class:`ovpart.capability.verdict.Verdict`), ``deferred``, ``cluster`` (an id, ``"constant"`` or ``"dead"``),
-        ``engine`` and ``device`` (``None`` outside clusters). One edge from node to reader, captures included, with
-        ``values``: the names of the values, sorted.
+        ``engine`` and ``device`` (``None`` outside clusters), and ``bodies`` where these have plans of their own:
+        attribute → such a graph. One edge from node to reader, captures included, with ``values``: the names of the
+        values, sorted.
     """
     import networkx as nx
 
@@ -44,6 +45,8 @@ def to_networkx(plan: Plan) -> nx.DiGraph:
             engine=label.engine if label else None,
             device=label.device if label else None,
         )
+        if node.key in plan.bodies:
+            graph.nodes[node.key]["bodies"] = {name: to_networkx(body) for name, body in plan.bodies[node.key].items()}
     for node in nodes:
         crossing: dict[str, set[str]] = {}
         for name in node.reads:

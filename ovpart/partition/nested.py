@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ovpart.partition.costs import CostTable, node_gains
-from ovpart.partition.flops import value_bytes
+from ovpart.partition.flops import node_flops, value_bytes
+from ovpart.partition.plan import RUNTIME
 
 if TYPE_CHECKING:
-    from ovpart.partition.plan import Plan
+    from ovpart.model.graph import Graph, Node
+    from ovpart.partition.plan import Label, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +89,54 @@ def saving_us(plan: Plan, fallback: str, costs: CostTable) -> float:
     )
     calls = sum(len(cluster.parts) or 1 for cluster in plan.clusters)
     return saved - costs.call_us * calls - costs.byte_ns * crossing / 1e3
+
+
+def amounts(plan: Plan, amount: Callable[[Graph, Node], int], *, either: bool) -> dict[Label, int]:
+    """Return how much of a quantity each label has, bodies with plans of their own included.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of any scope.
+    amount : callable
+        The quantity of one node.
+    either : bool
+        Whether of the branches of an If only the one counts that has most of it, as in :func:`node_flops`: one of them
+        runs. Bodies of loops count once.
+    """
+    found: dict[Label, int] = {}
+    for cluster in plan.clusters:
+        if cluster.label != RUNTIME:
+            here = sum(amount(plan.graph, plan.graph.nodes[index]) for index in cluster.nodes)
+            found[cluster.label] = found.get(cluster.label, 0) + here
+            continue
+        for index in cluster.nodes:
+            node = plan.graph.nodes[index]
+            inner = [amounts(body, amount, either=either) for body in plan.bodies.get(node.key, {}).values()]
+            if either and node.op_type == "If" and inner:
+                inner = [max(inner, key=lambda of: sum(of.values()))]
+            for of in inner:
+                for label, here in of.items():
+                    found[label] = found.get(label, 0) + here
+    return found
+
+
+def executed_flops(plan: Plan, runs: Mapping[tuple[str, ...], int]) -> tuple[int, int]:
+    """Return the operations that runs took: those that were delegated, and all.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of the main scope.
+    runs : mapping of tuple to int
+        Path of a scope → how often it ran.
+    """
+    mine = total = 0
+    for scope in scopes(plan):
+        graph, count = scope.plan.graph, runs.get(scope.path, 0)
+        for cluster in scope.plan.clusters if count else ():
+            if cluster.label != RUNTIME:
+                here = count * sum(node_flops(graph, graph.nodes[index]) for index in cluster.nodes)
+                total += here
+                mine += 0 if cluster.is_island else here
+    return mine, total

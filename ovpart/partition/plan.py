@@ -150,17 +150,20 @@ class Plan:
 
     @property
     def coverage_flops(self) -> float:
-        """Share of floating point operations that are delegated, from inferred shapes. 1.0 if there are none at all."""
+        """Share of floating point operations that are delegated, from inferred shapes. 1.0 if there are none at all.
+
+        Bodies with plans of their own are counted by these: of an If the branch with most, of a loop one iteration.
+        """
         from ovpart.partition.flops import node_flops
 
-        return self._share(lambda node: node_flops(self.graph, node))
+        return self._share(node_flops, either=True)
 
     @property
     def coverage_weights(self) -> float:
         """Share of the bytes of constants that delegated nodes read. 1.0 if there are none at all."""
         from ovpart.partition.flops import weight_bytes
 
-        return self._share(lambda node: weight_bytes(self.graph, node))
+        return self._share(weight_bytes, either=False)
 
     @property
     def guards(self) -> tuple[Guard, ...]:
@@ -253,11 +256,10 @@ class Plan:
         """Read a plan from a file; see :meth:`from_json`."""
         return Plan.from_json(Path(path).read_text(encoding="utf-8"), model, fingerprint=model.fingerprint)
 
-    def _share(self, amount: Callable[[Node], int]) -> float:
+    def _share(self, amount: Callable[[Graph, Node], int], *, either: bool) -> float:
         """Return the delegated share of a quantity of nodes."""
-        mine = total = 0
-        for cluster in self.clusters:
-            here = sum(amount(self.graph.nodes[index]) for index in cluster.nodes)
-            total += here
-            mine += 0 if cluster.is_island else here
-        return mine / total if total else 1.0
+        from ovpart.partition.nested import amounts
+
+        found = amounts(self, amount, either=either)
+        total = sum(found.values())
+        return sum(here for label, here in found.items() if label.delegated) / total if total else 1.0

@@ -26,6 +26,7 @@ from ovpart.partition.overruling import not_worth
 from ovpart.partition.plan import Plan
 from ovpart.placement.engines import Engines
 from ovpart.placement.fallback import refuse_fallback
+from ovpart.placement.nested import Path, ScopeState
 from ovpart.placement.race import MAX_WEIGHT_BYTES, Outcome, Race
 from ovpart.placement.realise import (
     Compiled,
@@ -34,6 +35,7 @@ from ovpart.placement.realise import (
     bind,
     close_bodies,
     demote_failed,
+    inside_of_plan,
     realise,
     realise_alone,
     with_current_bodies,
@@ -127,6 +129,10 @@ class Form:
     def demotions(self) -> tuple[Demotion, ...]:
         """What trials have taught so far."""
         return self._demotions
+
+    def inside(self) -> Mapping[Path, ScopeState]:
+        """Return what the runs so far showed of bodies with plans of their own, by path from this scope inwards."""
+        return {} if self._realised is None else inside_of_plan(self._realised)
 
     @property
     def realised(self) -> Realised | None:

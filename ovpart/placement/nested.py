@@ -4,21 +4,42 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ovpart.backend.base import Array, Port
 from ovpart.backend.cut import port
 from ovpart.backend.fold import fold_constants
+from ovpart.capability.demotion import Demotion
 from ovpart.capability.verdict import Guard
 from ovpart.errors import CompileError, ModelError, RunError
 from ovpart.model.bodies import Body, body_of
 from ovpart.model.graph import Model, Node
 from ovpart.partition.boundary import boundary
 from ovpart.partition.plan import Plan
+from ovpart.runtime.control import RunControl
 from ovpart.runtime.control_flow import ControlFlow, If, Loop, Operand, Part
 from ovpart.runtime.guards import violated
 from ovpart.runtime.scan import Scan, scan_layout
+
+Path = tuple[str, ...]
+"""Key of a node and name of its body, in turn, from a scope inwards: :attr:`ovpart.partition.nested.ScopePlan.path`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeState:
+    """What the runs so far showed of a scope.
+
+    Attributes
+    ----------
+    runs : int
+        How often it ran.
+    demotions : tuple of Demotion
+        What trials have taught about its nodes.
+    """
+
+    runs: int
+    demotions: tuple[Demotion, ...] = ()
 
 
 class BodyForm(Protocol):
@@ -32,8 +53,17 @@ class BodyForm(Protocol):
     def guards(self) -> tuple[Guard, ...]:
         """What inputs must hold to for this form to be right."""
 
-    def run(self, feed: Mapping[str, Array], wanted: Sequence[str] | None) -> list[Array]:
+    @property
+    def demotions(self) -> tuple[Demotion, ...]:
+        """What trials have taught so far."""
+
+    def run(
+        self, feed: Mapping[str, Array], wanted: Sequence[str] | None, control: RunControl | None = None
+    ) -> list[Array]:
         """Compute outputs by name, all if `wanted` is None."""
+
+    def inside(self) -> Mapping[Path, ScopeState]:
+        """Return what the runs so far showed of its bodies, by path from its own scope inwards."""
 
     def close(self) -> None:
         """Let go of everything compiled."""
@@ -79,7 +109,9 @@ class NestedBody:
         """The plan that runs now, or that the first run will start from."""
         return self._plan if self._form is None else self._form.plan
 
-    def run(self, values: Sequence[Array], wanted: Sequence[int] | None = None) -> list[Array]:
+    def run(
+        self, values: Sequence[Array], wanted: Sequence[int] | None = None, control: RunControl | None = None
+    ) -> list[Array]:
         """Compute; see :class:`ovpart.runtime.control_flow.RunnableBody`."""
         form = self._form
         if form is None:
@@ -91,7 +123,14 @@ class NestedBody:
         if form.guards and violated(form.guards, feed):
             form = self._without_guards()
         self.runs += 1
-        return form.run(feed, None if wanted is None else [self.outputs[index].name for index in wanted])
+        return form.run(feed, None if wanted is None else [self.outputs[index].name for index in wanted], control)
+
+    def inside(self) -> dict[Path, ScopeState]:
+        """Return what the runs so far showed of it, under an empty path, and of the bodies in it."""
+        form = self._form
+        if form is None:
+            return {(): ScopeState(self.runs)}
+        return {**form.inside(), (): ScopeState(self.runs, form.demotions)}
 
     def close(self) -> None:
         """Let go of everything compiled."""
@@ -171,6 +210,17 @@ def control_flow(
     if node.op_type == "Loop":
         return Loop(label, *ports, operands, [parts["body"]], made)
     return Scan(label, *ports, operands, [parts["body"]], made, scan_layout(node))
+
+
+def inside_of(key: str, executable: object) -> dict[Path, ScopeState]:
+    """Return what the runs so far showed of the bodies of a node, and how often the scope around it ran."""
+    if not isinstance(executable, ControlFlow):
+        return {}
+    found: dict[Path, ScopeState] = {(): ScopeState(executable.calls)}
+    for one in executable.parts:
+        if isinstance(one.body, NestedBody):
+            found.update({(key, one.body.name, *path): state for path, state in one.body.inside().items()})
+    return found
 
 
 def nested_plans_of(executable: object) -> dict[str, Plan]:

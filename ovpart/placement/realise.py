@@ -16,7 +16,7 @@ from ovpart.placement.bisect import first_failing_prefix
 from ovpart.placement.cutting import cut_of
 from ovpart.placement.engines import Engines
 from ovpart.placement.fallback import refuse_fallback
-from ovpart.placement.nested import MakeForm, control_flow, nested_plans_of
+from ovpart.placement.nested import MakeForm, Path, ScopeState, control_flow, inside_of, nested_plans_of
 from ovpart.placement.suspects import demote_died, demote_hung, demotions_of, wants_trial
 from ovpart.placement.trials import NOT_STARTED, TrialDied, TrialExecutable, TrialRefused
 from ovpart.planning import FALLBACK, LAST_RESORT
@@ -191,6 +191,19 @@ def with_current_bodies(plan: Plan, realised: Realised) -> Plan:
         for index, executable in zip(cluster.nodes, realised.executables[_key(cluster)], strict=True)
     }
     return replace(plan, bodies=bodies) if bodies else plan
+
+
+def inside_of_plan(realised: Realised) -> dict[Path, ScopeState]:
+    """Return what the runs so far showed of bodies with plans of their own, by path; the main scope's is empty."""
+    found: dict[Path, ScopeState] = {}
+    for cluster in realised.plan.clusters:
+        if cluster.label != RUNTIME:
+            continue
+        for index, executable in zip(cluster.nodes, realised.executables[_key(cluster)], strict=True):
+            more = inside_of(realised.plan.graph.nodes[index].key, executable)
+            most = max(found.get((), ScopeState(0)).runs, more[()].runs)
+            found.update({**more, (): ScopeState(most)})
+    return found
 
 
 def close_bodies(realised: Realised) -> None:

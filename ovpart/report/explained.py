@@ -25,6 +25,9 @@ def explained(explanation: Explanation) -> str:
 def _paragraphs(explanation: Explanation) -> Iterator[str]:
     verdict = explanation.verdict
     yield f"{explanation.op_id} {explanation.node}"
+    if explanation.path:
+        hosts = zip(explanation.path[::2], explanation.path[1::2], strict=True)
+        yield "  in: " + ", ".join(f"{body} of {host}" for host, body in hosts)
     cluster = explanation.cluster
     if cluster is None:
         yield f"  place: {_IDLE[explanation.place]}"

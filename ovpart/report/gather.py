@@ -11,8 +11,9 @@ from ovpart.capability.target import parse_target
 from ovpart.model.graph import Model
 from ovpart.partition.build import make_plan
 from ovpart.partition.flops import node_flops, weight_bytes
+from ovpart.partition.nested import amounts
 from ovpart.partition.overruling import ENGINE, NOT_WORTH
-from ovpart.partition.plan import Cluster, Label, Plan
+from ovpart.partition.plan import RUNTIME, Label, Plan
 from ovpart.report.facts import Blocker, Fallback, Share
 
 OVERRULING_HINTS = {NOT_WORTH: "min_gain=0 delegates it all the same", ENGINE: "pip install openvino"}
@@ -24,29 +25,32 @@ WhatIf = Callable[[Sequence[int]], Plan]
 def shares_of(plan: Plan) -> tuple[Share, ...]:
     """Return what each engine and device has, the device asked for first.
 
+    Nodes and clusters are those of the main scope; operations and weights of bodies that have plans of their own count
+    where they are in these.
+
     Parameters
     ----------
     plan : Plan
         The plan.
     """
-    counts: dict[Label, int] = {}
-    by_label: dict[Label, _Amount] = {}
+    nodes: dict[Label, int] = {}
+    clusters: dict[Label, int] = {}
     for cluster in plan.clusters:
-        counts[cluster.label] = counts.get(cluster.label, 0) + 1
-        by_label[cluster.label] = by_label.get(cluster.label, _NOTHING).plus(_amount(plan, cluster))
-    total = _NOTHING
-    for amount in by_label.values():
-        total = total.plus(amount)
+        nodes[cluster.label] = nodes.get(cluster.label, 0) + len(cluster.nodes)
+        clusters[cluster.label] = clusters.get(cluster.label, 0) + 1
+    flops = amounts(plan, node_flops, either=True)
+    weights = amounts(plan, weight_bytes, either=False)
+    all_flops, all_weights = sum(flops.values()), sum(weights.values())
     return tuple(
         Share(
             label=label,
-            nodes=mine.nodes,
-            of_nodes=mine.nodes / total.nodes,
-            of_flops=mine.flops / total.flops if total.flops else None,
-            of_weights=mine.weights / total.weights if total.weights else None,
-            clusters=counts[label],
+            nodes=nodes.get(label, 0),
+            of_nodes=nodes.get(label, 0) / sum(nodes.values()),
+            of_flops=flops.get(label, 0) / all_flops if all_flops else None,
+            of_weights=weights.get(label, 0) / all_weights if all_weights else None,
+            clusters=clusters.get(label, 0),
         )
-        for label, mine in sorted(by_label.items(), key=lambda item: not item[0].delegated)
+        for label in sorted({**nodes, **flops, **weights}, key=lambda label: (not label.delegated, label == RUNTIME))
     )
 
 
@@ -65,33 +69,12 @@ def delegated_share(shares: Iterable[Share], of: Callable[[Share], float | None]
     return sum(amount for amount, is_island in known if not is_island) if known else 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Amount:
-    """Nodes, operations and weight bytes of some clusters."""
-
-    nodes: int = 0
-    flops: int = 0
-    weights: int = 0
-
-    def plus(self, other: _Amount) -> _Amount:
-        return _Amount(self.nodes + other.nodes, self.flops + other.flops, self.weights + other.weights)
-
-
-_NOTHING = _Amount()
-
-
-def _amount(plan: Plan, cluster: Cluster) -> _Amount:
-    nodes = [plan.graph.nodes[index] for index in cluster.nodes]
-    flops = sum(node_flops(plan.graph, node) for node in nodes)
-    return _Amount(len(nodes), flops, sum(weight_bytes(plan.graph, node) for node in nodes))
-
-
 def fallbacks_of(plan: Plan) -> tuple[Fallback, ...]:
     """Return why nodes are not on the device, one entry a reason, the most frequent first."""
     by_reason: dict[_Why, list[int]] = {}
     wanted = parse_target(plan.device).labels[0]
     for cluster in plan.clusters:
-        if not cluster.is_island and cluster.label.device == wanted:
+        if cluster.label == RUNTIME or (not cluster.is_island and cluster.label.device == wanted):
             continue
         for index in cluster.nodes:
             by_reason.setdefault(_why(plan, index), []).append(index)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ovpart.report.facts import Blocker, Fallback, Share
     from ovpart.report.model import Report
+    from ovpart.report.scopes import ScopeFact
 
 SCHEMA_VERSION = 1
 """Goes up when a key is taken away or changes its meaning; new keys alone do not change it."""
@@ -64,6 +65,25 @@ def as_data(report: Report) -> dict[str, Any]:
         "runs": _runs(report),
         "variants": None if report.variants is None else dict(report.variants),
         "compiles": {engine: dict(counts) for engine, counts in report.compiles.items()},
+        "scopes": [_scope(scope) for scope in report.scopes],
+        "executed_flops": report.executed_flops,
+    }
+
+
+def _scope(scope: ScopeFact) -> dict[str, Any]:
+    return {
+        "node": scope.node,
+        "key": scope.key,
+        "op_type": scope.op_type,
+        "body": scope.name,
+        "why": scope.why,
+        "nodes": scope.nodes,
+        "coverage": {"nodes": scope.coverage, "flops": scope.coverage_flops},
+        "clusters": {"all": scope.clusters, "delegated": scope.delegated},
+        "runs": scope.runs,
+        "fallbacks": [_fallback(fallback) for fallback in scope.fallbacks],
+        "demotions": [asdict(demotion) for demotion in scope.demotions],
+        "scopes": [_scope(inner) for inner in scope.scopes],
     }
 
 

@@ -15,12 +15,15 @@ from ovpart.model.graph import Model
 from ovpart.partition.plan import CONSTANT, DEAD, Plan
 from ovpart.report.facts import Blocker, Fallback, OptionFact, RunFacts, Share
 from ovpart.report.gather import as_if_supported, blockers_of, delegated_share, fallbacks_of, guarded_nodes, shares_of
+from ovpart.report.scopes import ScopeFact, executed_share, scopes_of
 from ovpart.runtime.guards import merge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ovpart.options import Options
+    from ovpart.placement.nested import Path as ScopePath
+    from ovpart.placement.nested import ScopeState
     from ovpart.report.gather import WhatIf
 
 
@@ -69,6 +72,11 @@ class Report:
     variants : mapping of str to int, or None
         Counters of the forms of fixed shapes, ``None`` where there are none: ``made``, ``used``, ``dropped``,
         ``given_up``.
+    scopes : tuple of ScopeFact
+        Bodies of control flow that have plans of their own; each has those within it.
+    executed_flops : float or None
+        Share of the operations of all runs so far that was delegated, each body counted as often as it ran; ``None``
+        where no body has a plan of its own, or nothing ran.
     """
 
     model: str
@@ -93,6 +101,8 @@ class Report:
     compiles: Mapping[str, Mapping[str, int]]
     variants: Mapping[str, int] | None
     _blockers: Callable[[], tuple[Blocker, ...]] = field(compare=False)
+    scopes: tuple[ScopeFact, ...] = ()
+    executed_flops: float | None = None
 
     @property
     def coverage(self) -> float:
@@ -101,7 +111,7 @@ class Report:
 
     @property
     def coverage_flops(self) -> float:
-        """Share of the floating-point operations that is delegated."""
+        """Share of the floating-point operations that is delegated, in bodies with plans of their own too."""
         return delegated_share(self.shares, lambda share: share.of_flops)
 
     @property
@@ -173,6 +183,7 @@ def make_report(
     what_if: WhatIf | None = None,
     compiles: Mapping[str, Mapping[str, int]] | None = None,
     variants: Mapping[str, int] | None = None,
+    inside: Mapping[ScopePath, ScopeState] | None = None,
 ) -> Report:
     """Gather the facts of a plan and of its runs.
 
@@ -191,6 +202,8 @@ def make_report(
     what_if : callable, optional
         Makes the plan anew as if the nodes with these indices were supported; by default the plan's own labels are
         changed and partitioned again.
+    inside : mapping of tuple to ScopeState, optional
+        What the runs so far showed of bodies that have plans of their own, by path.
 
     Returns
     -------
@@ -224,6 +237,8 @@ def make_report(
         compiles=compiles or {},
         variants=variants,
         _blockers=cache(partial(blockers_of, plan, fallbacks, what_if)),
+        scopes=scopes_of(plan, inside or {}),
+        executed_flops=executed_share(plan, inside or {}),
     )
 
 

@@ -8,10 +8,12 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ovpart.capability.target import parse_target
+from ovpart.partition.plan import RUNTIME
 from ovpart.report.facts import Blocker, Fallback, Share
 
 if TYPE_CHECKING:
     from ovpart.report.model import Report
+    from ovpart.report.scopes import ScopeFact
 
 WIDTH = 80
 """Columns of the text."""
@@ -21,7 +23,10 @@ MOST_DEMOTIONS = 6
 """Demotions that the text lists."""
 MOST_NOTES = 4
 """Notes on the model that the text lists."""
+MOST_SCOPES = 24
+"""Lines of bodies that the text has."""
 _OP_COLUMNS = 16
+_TREE_COLUMNS = 26
 _WORDS_LINES = 2
 
 
@@ -30,7 +35,7 @@ def render(report: Report) -> str:
 
     Words that cannot be broken (names of nodes, paths of tables) may stand out.
     """
-    sections = (_header, _shares, _why, _blockers, _demotions, _guards, _runs, _options, _notes)
+    sections = (_header, _shares, _scopes, _why, _blockers, _demotions, _guards, _runs, _options, _notes)
     return "\n".join(row for section in sections for row in section(report))
 
 
@@ -43,11 +48,14 @@ def line(report: Report) -> str:
     first = f"{delegated} of {total} nodes on {device} in {_count(report.delegated_count, 'cluster')}"
     if report.emulated_on is not None:
         first += f" (emulated on {report.emulated_on})"
-    if delegated == total:
+    bodies = sum(share.nodes for share in report.shares if share.label == RUNTIME)
+    if bodies:
+        first += f", {bodies} with plans for {'its' if bodies == 1 else 'their'} bodies"
+    if delegated + bodies == total:
         return first
     reasons = [f"{_ops(f)} ({_shorten(f.reason, 60)})" for f in report.fallbacks]
     more = " …" if len(reasons) > 2 else ""
-    return f"{first}; {total - delegated} on {other}: {', '.join(reasons[:2])}{more}"
+    return f"{first}; {total - delegated - bodies} on {other}: {', '.join(reasons[:2])}{more}"
 
 
 def percent(share: float | None) -> str:
@@ -144,6 +152,34 @@ def _fallback(fallback: Fallback) -> Iterator[str]:
     if fallback.hint:
         more = f" (and {len(fallback.hints) - 1} more of that kind)" if len(fallback.hints) > 1 else ""
         yield from _wrapped(fallback.hint + more, indent + "→ ", indent + "  ")
+
+
+def _scopes(report: Report) -> Iterator[str]:
+    if not report.scopes:
+        return
+    if report.executed_flops is None:
+        yield "control flow whose bodies have plans of their own"
+    else:
+        yield f"control flow: {percent(report.executed_flops)} of the FLOPs of all runs so far delegated"
+    rows = list(_tree(report.scopes, 1))
+    yield from rows[:MOST_SCOPES]
+    if (left := len(rows) - MOST_SCOPES) > 0:
+        yield f"  … and {_count(left, 'more line')}"
+
+
+def _tree(scopes: Sequence[ScopeFact], depth: int) -> Iterator[str]:
+    """Yield a line for each node with bodies, and one for each of these, inner ones further to the right."""
+    before = ""
+    for scope in scopes:
+        if scope.key != before:
+            yield _shorten(f"{'  ' * depth}{scope.op_type} {scope.node}", WIDTH)
+            before = scope.key
+        name = _shorten(f"{'  ' * (depth + 1)}{scope.name}", _TREE_COLUMNS)
+        noun = "node " if scope.nodes == 1 else "nodes"
+        figures = f"{scope.nodes:>5} {noun} {percent(scope.coverage):>6}  FLOPs {percent(scope.coverage_flops):>6}"
+        ran = f"{scope.runs} runs" if scope.runs else "never run"
+        yield f"{name:<{_TREE_COLUMNS}}{figures}  {_count(scope.clusters, 'cluster')}, {ran}"
+        yield from _tree(scope.scopes, depth + 2)
 
 
 def _blockers(report: Report) -> Iterator[str]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from ovpart.errors import OvpartError, RunError
 from ovpart.model.types import numpy_dtype
 from ovpart.runtime.buffers import part
+from ovpart.runtime.control import TERMINATED, RunControl
 from ovpart.runtime.stack import Stack
 
 if TYPE_CHECKING:
@@ -28,11 +29,42 @@ class RunnableBody(Protocol):
     def outputs(self) -> Sequence[Port]:
         """What it gives, in its order."""
 
-    def run(self, values: Sequence[Array], wanted: Sequence[int] | None = None) -> Sequence[Array]:
+    def run(
+        self, values: Sequence[Array], wanted: Sequence[int] | None = None, control: RunControl | None = None
+    ) -> Sequence[Array]:
         """Compute; `values` are its inputs, then its captures, in its order; `wanted` outputs by position, or all."""
 
     def close(self) -> None:
         """Let go of everything compiled."""
+
+
+class Watch:
+    """Tells a run of control flow to end between two iterations.
+
+    Parameters
+    ----------
+    control : RunControl, optional
+        Options of the run, which bodies get too.
+    """
+
+    __slots__ = ("cancelled", "control")
+
+    def __init__(self, control: RunControl | None = None) -> None:
+        self.cancelled = threading.Event()
+        self.control = control
+
+    def check(self) -> None:
+        """Raise where the run is to end.
+
+        Raises
+        ------
+        RunError
+            In onnxruntime's words.
+        """
+        if self.cancelled.is_set():
+            raise RunError(TERMINATED)
+        if self.control is not None:
+            self.control.check()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +121,11 @@ class ControlFlow:
         Its bodies.
     made : sequence of int
         For each of `outputs` which output of the node it is.
+
+    Attributes
+    ----------
+    calls : int
+        Runs begun so far.
     """
 
     def __init__(
@@ -106,8 +143,9 @@ class ControlFlow:
         self.operands = tuple(operands)
         self.parts = tuple(parts)
         self.made = tuple(made)
+        self.calls = 0
 
-    def compute(self, given: Sequence[Array], cancelled: threading.Event) -> list[Array]:
+    def compute(self, given: Sequence[Array], watch: Watch) -> list[Array]:
         """Return the outputs, each in memory that no input shares, or that :func:`part` will part."""
         raise NotImplementedError
 
@@ -128,13 +166,13 @@ class ControlFlow:
 class ControlRequest:
     """One run at a time of a node."""
 
-    __slots__ = ("_cancelled", "_error", "_executable", "_given", "_results", "_thread")
+    __slots__ = ("_error", "_executable", "_given", "_results", "_thread", "_watch")
 
     def __init__(self, executable: ControlFlow) -> None:
         self._executable = executable
         self._given: list[Array] = [None] * len(executable.inputs)
         self._results: list[Array] = []
-        self._cancelled = threading.Event()
+        self._watch = Watch()
         self._thread: threading.Thread | None = None
         self._error: OvpartError | None = None
 
@@ -144,8 +182,17 @@ class ControlRequest:
 
     def run(self) -> None:
         """Compute."""
-        self._cancelled.clear()
-        self._results = part(self._executable.compute(self._given, self._cancelled), self._given)
+        self._compute(Watch())
+
+    def run_with(self, options: object) -> None:
+        """Compute under options of the run, which bodies get too; see :class:`ovpart.runtime.control.RunControl`."""
+        self._compute(Watch(RunControl(options)))
+
+    def _compute(self, watch: Watch) -> None:
+        self._watch = watch
+        executable = self._executable
+        executable.calls += 1
+        self._results = part(executable.compute(self._given, watch), self._given)
 
     def start(self) -> None:
         """Begin to compute in a thread of its own."""
@@ -164,7 +211,7 @@ class ControlRequest:
 
     def cancel(self) -> None:
         """Ask a loop under way to stop after the iteration that it is at."""
-        self._cancelled.set()
+        self._watch.cancelled.set()
 
     def take_output(self, index: int) -> Array:
         """Return an output of the last run."""
@@ -180,12 +227,12 @@ class ControlRequest:
 class If(ControlFlow):
     """Runs one of two branches: the first of `parts` where the condition holds, else the second."""
 
-    def compute(self, given: Sequence[Array], cancelled: threading.Event) -> list[Array]:
+    def compute(self, given: Sequence[Array], watch: Watch) -> list[Array]:
         """Run the branch taken, for the outputs that somebody reads."""
         taken = self.parts[0 if truth(self.operands[0].of(given), self.label) else 1]
         values = [operand.of(given) for operand in taken.captures]
         whole = len(self.made) == len(taken.body.outputs)
-        return list(taken.body.run(values, None if whole else self.made))
+        return list(taken.body.run(values, None if whole else self.made, watch.control))
 
 
 class Loop(ControlFlow):
@@ -194,7 +241,7 @@ class Loop(ControlFlow):
     # The count and the condition, which body and node have; what is carried comes behind them.
     FIXED: ClassVar[int] = 2
 
-    def compute(self, given: Sequence[Array], cancelled: threading.Event) -> list[Array]:
+    def compute(self, given: Sequence[Array], watch: Watch) -> list[Array]:
         """Iterate. What is carried is handed from one iteration to the next as it is; what is scanned is stacked."""
         (loop,) = self.parts
         count, condition, *carried = [operand.of(given) for operand in self.operands]
@@ -205,11 +252,10 @@ class Loop(ControlFlow):
         stacks = [Stack(port) for port in loop.body.outputs[1 + held :]]
         done = 0
         while goes_on and (most is None or done < most):
-            if cancelled.is_set():
-                raise RunError(f"{self.label} was cancelled after {done} iterations")
+            watch.check()
             counted = scalar(done, "i64", loop.ranks[0])
             holds = scalar(True, "bool", loop.ranks[1])
-            answered, *made = loop.body.run([counted, holds, *carried, *captured])
+            answered, *made = loop.body.run([counted, holds, *carried, *captured], None, watch.control)
             goes_on = truth(answered, self.label)
             carried = made[:held]
             for stack, value in zip(stacks, made[held:], strict=True):

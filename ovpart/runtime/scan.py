@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ovpart.errors import RunError
 from ovpart.model.attributes import attribute
-from ovpart.runtime.control_flow import ControlFlow, Operand, Part
+from ovpart.runtime.control_flow import ControlFlow, Operand, Part, Watch
 from ovpart.runtime.stack import Stack
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ class Scan(ControlFlow):
         super().__init__(label, inputs, outputs, operands, parts, made)
         self.layout = layout
 
-    def compute(self, given: Sequence[Array], cancelled: threading.Event) -> list[Array]:
+    def compute(self, given: Sequence[Array], watch: Watch) -> list[Array]:
         """Scan. The number of steps is known before the first: what is stacked is written where it stays."""
         (loop,) = self.parts
         layout = self.layout
@@ -90,13 +89,12 @@ class Scan(ControlFlow):
         ports = loop.body.outputs[held:]
         stacks = [Stack(port, steps, reverse=back) for port, back in zip(ports, layout.output_reversed, strict=True)]
         for step in range(steps):
-            if cancelled.is_set():
-                raise RunError(f"{self.label} was cancelled after {step} steps")
+            watch.check()
             slices = [
                 value[steps - 1 - step if back else step, ...]
                 for value, back in zip(scanned, layout.input_reversed, strict=True)
             ]
-            made = loop.body.run([*states, *slices, *captured])
+            made = loop.body.run([*states, *slices, *captured], None, watch.control)
             states = list(made[:held])
             for stack, value in zip(stacks, made[held:], strict=True):
                 stack.add(value)

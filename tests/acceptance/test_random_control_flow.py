@@ -32,16 +32,14 @@ MANY = settings(FEW, max_examples=250, derandomize=False, print_blob=True)
 
 
 def answers_of_onnxruntime(found: Found) -> list[list[np.ndarray] | None]:
-    """Return onnxruntime's outputs for each feed, ``None`` where it fails: its Scan wants what shapes it can allocate."""
+    """Return onnxruntime's outputs for each feed, ``None`` where it fails: its Scan must know shapes beforehand."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        found.proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(found.proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
     answers: list[list[np.ndarray] | None] = []
     for number in range(FEEDS):
         try:
