@@ -106,6 +106,11 @@ def mapping(value: Any) -> Mapping[str, object]:
     return {text(key): item for key, item in dict(value).items()}
 
 
+def sizes(value: Any) -> Mapping[str, int]:
+    """Take a mapping of texts to whole numbers from 1 up."""
+    return {name: count(size) for name, size in mapping(value).items()}
+
+
 def path_or_mapping(value: Any) -> str | Mapping[str, object]:
     """Take the path of a JSON file, or what stands in one."""
     return mapping(value) if isinstance(value, Mapping) else path(value)

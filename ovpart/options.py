@@ -120,6 +120,13 @@ class Options:
         "the session.",
         planning=False,
     )
+    free_dimensions: Mapping[str, int] = _option(
+        conversions.sizes,
+        {},
+        "a mapping of names or denotations of dimensions to sizes",
+        "Sizes of dimensions that the model leaves open, such as {'batch': 1}: it is planned, compiled and checked as "
+        "if it had been exported with them. Some devices take static shapes only.",
+    )
     strict: bool = _option(
         conversions.flag,
         False,

@@ -14,6 +14,7 @@ from ovpart.capability.priority import compiled_before, place
 from ovpart.capability.table import Table, load_table
 from ovpart.capability.target import asked_target
 from ovpart.model.collector import without_collector
+from ovpart.model.free_dimensions import with_sizes
 from ovpart.model.graph import Model
 from ovpart.model.read import read_model
 from ovpart.options import Options, resolve
@@ -49,7 +50,8 @@ def plan(
     device : str
         The device that nodes are delegated to. It need not be on this machine.
     **options
-        Planning options: ``min_gain``, ``unknown``, ``semantics``, ``exclude``, ``pin``, ``table``, ``join``.
+        Planning options: ``min_gain``, ``unknown``, ``semantics``, ``exclude``, ``pin``, ``table``, ``join``,
+        ``free_dimensions``.
 
     Returns
     -------
@@ -69,7 +71,7 @@ def plan(
     asked_target(chosen.device)
     with without_collector():
         read = model if isinstance(model, Model) else read_model(model)
-        return plan_model(read, chosen, load_table(chosen.table))
+        return plan_model(with_sizes(read, chosen.free_dimensions), chosen, load_table(chosen.table))
 
 
 def plan_model(

@@ -17,6 +17,7 @@ from ovpart.backend.cut import port
 from ovpart.backend.fold import by_engines, fold_constants
 from ovpart.capability.table import load_table
 from ovpart.errors import InputError, OptionError, PlanError
+from ovpart.model.free_dimensions import with_sizes
 from ovpart.model.graph import Model
 from ovpart.model.read import read_model
 from ovpart.model.typeproto import read_type
@@ -121,7 +122,9 @@ class Session:
         self._options = resolve({"device": device, **options})
         self._table = load_table(self._options.table)
         self._engines = make_engines(self._options)
-        self._model, self._engines = with_contexts(read_model(model), self._engines, context_check)
+        self._model, self._engines = with_contexts(
+            with_sizes(read_model(model), self._options.free_dimensions), self._engines, context_check
+        )
         self._options = self._engines.options
         first = self._first_plan(plan)
         self._planning_ms = 1e3 * (time.perf_counter() - start)

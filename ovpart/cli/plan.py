@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 def command(model: str, as_json: bool, save: str | None, verbose: bool, **flags: object) -> None:
     """Show where each node of MODEL would run, and why. Needs no engine and no device."""
     import ovpart
+    from ovpart.model.free_dimensions import with_sizes
     from ovpart.model.read import read_model
     from ovpart.options import resolve
     from ovpart.report.model import make_report
@@ -29,10 +30,11 @@ def command(model: str, as_json: bool, save: str | None, verbose: bool, **flags:
 
     options = given(flags)
     start = time.perf_counter()
-    read = read_model(model)
-    plan = ovpart.plan(read, **options)
+    resolved = resolve(options, planning_only=True)
+    read = with_sizes(read_model(model), resolved.free_dimensions)
+    plan = ovpart.plan(read, **{**options, "free_dimensions": None})
     planning_ms = (time.perf_counter() - start) * 1000
-    report = make_report(plan, read, options=resolve(options, planning_only=True), planning_ms=planning_ms)
+    report = make_report(plan, read, options=resolved, planning_ms=planning_ms)
     if save is not None:
         plan.save(save)
     if as_json:

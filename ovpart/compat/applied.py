@@ -39,6 +39,9 @@ def applied(options: Any, disabled_optimizers: Sequence[str] = ()) -> dict[str, 
             keywords["disable_fallback"] = True
         if options.custom_op_libraries:
             keywords["custom_op_libraries"] = tuple(options.custom_op_libraries)
+        sizes = {**options.denotations, **options.free_dimensions}
+        if sizes:
+            keywords["free_dimensions"] = sizes
         for request in options.device_requests:
             warn(f"SessionOptions.{request} has no effect: name providers in the arguments of the session")
     if engine:

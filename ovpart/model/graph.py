@@ -170,6 +170,9 @@ class Model:
         Types of main-scope values that were seen at run time (:func:`ovpart.model.variants.with_types`).
     general : bool
         Whether initializers that can be overridden are inputs here (:func:`ovpart.model.variants.general_form`).
+    sized : bool
+        Whether dimensions that the source leaves open have a size here
+        (:func:`ovpart.model.free_dimensions.with_sizes`).
     """
 
     name: str
@@ -185,8 +188,9 @@ class Model:
     learnt: Mapping[str, ValueType] = field(default_factory=dict)
     inlined: bool = False
     general: bool = False
+    sized: bool = False
 
     @property
     def is_untouched(self) -> bool:
         """Whether an engine that takes the source whole computes the same graph, no less folded than this one."""
-        return not self.inlined and not self.general and not self.graph.overridable
+        return not self.inlined and not self.general and not self.sized and not self.graph.overridable

@@ -150,3 +150,13 @@ def test_run_async_calls_back_with_results_or_with_words():
     np.testing.assert_allclose(results[0], SQUARES)
     assert (data, error, nothing, other) == (17, "", [], 18)
     assert "Required inputs" in words
+
+
+def test_overrides_of_free_dimensions_hold():
+    proto = mul()
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "rows"
+    options = ort.SessionOptions()
+    options.add_free_dimension_override_by_name("rows", X.shape[0])
+    session = ort.InferenceSession(proto.SerializeToString(), options)
+    assert session.get_inputs()[0].shape == list(X.shape)
+    np.testing.assert_allclose(session.run(None, {"X": X})[0], SQUARES)
