@@ -95,6 +95,13 @@ def path(value: Any) -> str:
     return found
 
 
+def evidence(value: Any) -> Any:
+    """Take ``"auto"``, ``"off"``, a path, or a record itself."""
+    if isinstance(value, str) and value.lower() in ("auto", "off"):
+        return value.lower()
+    return value if hasattr(value, "demotions") else path(value)
+
+
 def paths(value: Any) -> tuple[str, ...]:
     """Take one path or several."""
     several = (value,) if isinstance(value, (str, os.PathLike)) else tuple(value)

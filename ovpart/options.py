@@ -141,6 +141,15 @@ class Options:
         "Plan for the device asked for, though it is not on this machine, and run its clusters on the CPU.",
         planning=False,
     )
+    evidence: object = _option(
+        conversions.evidence,
+        None,
+        "'auto', 'off', the path of a file, or an Evidence",
+        "What earlier trials of this model have taught: nodes that an engine refused or failed on stay away from it. "
+        "Without it, a session reads and keeps its own in the cache folder ('auto'), one file for each model, device, "
+        "version and setting of the engines; with 'off' it neither reads nor keeps any. A plan takes none unless it is "
+        "given. A session with `strict` keeps what it learns and uses none.",
+    )
     isolate: bool = _option(
         conversions.flag,
         False,

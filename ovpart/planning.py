@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from ovpart.capability.control import EXCLUDE, PIN, in_scope, select
 from ovpart.capability.demotion import Demotion
+from ovpart.capability.evidence import evidence_for
 from ovpart.capability.priority import compiled_before, place
 from ovpart.capability.table import Table, load_table
 from ovpart.capability.target import asked_target
+from ovpart.errors import OptionError
 from ovpart.model.collector import without_collector
 from ovpart.model.free_dimensions import with_sizes
 from ovpart.model.graph import Model
@@ -51,7 +53,7 @@ def plan(
         The device that nodes are delegated to. It need not be on this machine.
     **options
         Planning options: ``min_gain``, ``unknown``, ``semantics``, ``exclude``, ``pin``, ``table``, ``join``,
-        ``free_dimensions``.
+        ``free_dimensions``, ``evidence``.
 
     Returns
     -------
@@ -71,7 +73,19 @@ def plan(
     asked_target(chosen.device)
     with without_collector():
         read = model if isinstance(model, Model) else read_model(model)
-        return plan_model(with_sizes(read, chosen.free_dimensions), chosen, load_table(chosen.table))
+        sized = with_sizes(read, chosen.free_dimensions)
+        return plan_model(sized, chosen, load_table(chosen.table), demotions=_told(chosen, sized))
+
+
+def _told(options: Options, model: Model) -> Sequence[Demotion]:
+    """Return the demotions of the evidence that was given; none is looked for."""
+    given = options.evidence
+    if given is None or given == "off":
+        return ()
+    if given == "auto":
+        raise OptionError("evidence='auto' is for a session, which knows its engines: give a plan the file")
+    found = evidence_for(given, model.fingerprint, options.device)
+    return () if found is None else found.demotions
 
 
 def plan_model(

@@ -28,13 +28,14 @@ from ovpart.partition.plan import Plan
 from ovpart.placement.context_file import write_context
 from ovpart.placement.contexts import with_contexts
 from ovpart.placement.engines import make_engines
+from ovpart.placement.evidence import open_notebook
 from ovpart.placement.form import Form
 from ovpart.placement.known_operators import refuse_unknown_operators
 from ovpart.placement.settings import EMULATING_DEVICE
 from ovpart.placement.static_forms import StaticForms
 from ovpart.placement.verify import REPEATS, Asked
 from ovpart.planning import plan_model
-from ovpart.report.facts import RunFacts
+from ovpart.report.facts import EvidenceFact, RunFacts
 from ovpart.report.model import Report, make_report
 from ovpart.runtime.control import RunControl
 from ovpart.runtime.feed import FeedCheck, onnx_type
@@ -126,12 +127,23 @@ class Session:
             with_sizes(read_model(model), self._options.free_dimensions), self._engines, context_check
         )
         self._options = self._engines.options
+        self._notebook = open_notebook(self._model, self._engines)
+        if not self._options.isolate:
+            self._engines.trials.passed.update(self._notebook.passed)
+        known = self._notebook.demotions if plan is None else ()  # a plan that is given runs as it is
         first = self._first_plan(plan)
         self._planning_ms = 1e3 * (time.perf_counter() - start)
         refuse_unknown_operators(self._model, first, self._engines)
         self._folded = fold_constants(self._model, by_engines(*self._options.fallback))
         self._form = Form(
-            self._folded, self._engines, self._table, plan=first, measured=plan is None, progress=progress
+            self._folded,
+            self._engines,
+            self._table,
+            plan=first,
+            measured=plan is None,
+            progress=progress,
+            known=known,
+            learn=self._notebook.learn,
         )
         self._static: StaticForms | None = None
         if self._options.disable_dynamic_shapes:
@@ -227,6 +239,7 @@ class Session:
             ),
             variants=None if self._static is None else self._static.counts,
             inside=self._form.inside(),
+            evidence=None if (kept := self._notebook.kept()) is None else EvidenceFact(*kept),
         )
 
     def settle(self, timeout: float | None = None) -> bool:
@@ -340,7 +353,8 @@ class Session:
 
     def _first_plan(self, given: Plan | str | os.PathLike[str] | None) -> Plan:
         if given is None:
-            return plan_model(self._model, self._options, self._table, held=self._engines.absent)
+            known = self._notebook.demotions
+            return plan_model(self._model, self._options, self._table, demotions=known, held=self._engines.absent)
         if not isinstance(given, Plan):
             return Plan.load(given, self._model)
         if given.fingerprint != self._model.fingerprint:
@@ -369,7 +383,8 @@ class Session:
                 model = self._folded
                 if which == "general":
                     model = fold_constants(general_form(self._model), by_engines(*self._options.fallback))
-                form = Form(model, self._engines, self._table, guarded=False)
+                known, learn = self._notebook.demotions, self._notebook.learn
+                form = Form(model, self._engines, self._table, guarded=False, known=known, learn=learn)
                 self._other_forms[which] = form
             return form
 

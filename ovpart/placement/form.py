@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from ovpart.backend.base import Array
-from ovpart.backend.cut import make_cut, port
 from ovpart.capability.demotion import Demotion
 from ovpart.capability.table import Table
 from ovpart.capability.verdict import Guard
 from ovpart.errors import CompileError, OvpartError, RunError
 from ovpart.model.graph import Model
-from ovpart.model.types import ValueType, dtype_of_array
 from ovpart.model.variants import with_types
-from ovpart.partition.boundary import boundary
 from ovpart.partition.overruling import not_worth
-from ovpart.partition.plan import Plan
+from ovpart.partition.plan import Label, Plan
 from ovpart.placement.engines import Engines
 from ovpart.placement.fallback import refuse_fallback
+from ovpart.placement.island import island, type_seen, without_rank
 from ovpart.placement.nested import Path, ScopeState
 from ovpart.placement.race import MAX_WEIGHT_BYTES, Outcome, Race
 from ovpart.placement.realise import (
@@ -46,9 +44,12 @@ from ovpart.planning import FALLBACK, held_back, plan_model
 from ovpart.runtime.control import RunControl
 from ovpart.runtime.guards import merge
 from ovpart.runtime.pool import CLOSED
-from ovpart.runtime.schedule import Schedule, bind_schedule
+from ovpart.runtime.schedule import Schedule
 
 _log = logging.getLogger("ovpart")
+
+Learn = Callable[[Iterable[Demotion], Iterable[tuple[str, Label]]], None]
+"""Told all demotions so far, and clusters (id and label) that have stood their trial."""
 
 
 class Form:
@@ -72,6 +73,10 @@ class Form:
         Told before each compile of a cluster.
     inner : bool
         Whether the model is a body of control flow.
+    known : sequence of Demotion
+        What earlier sessions have learnt of this model.
+    learn : callable, optional
+        Told all demotions, and clusters that have stood their trial, whenever there are new ones.
 
     Raises
     ------
@@ -90,6 +95,8 @@ class Form:
         measured: bool = False,
         progress: Progress | None = None,
         inner: bool = False,
+        known: Sequence[Demotion] = (),
+        learn: Learn | None = None,
     ) -> None:
         self._model = model
         self._engines = engines
@@ -99,8 +106,10 @@ class Form:
         self._lock = threading.Lock()
         self._plain: Schedule | None = None
         self._progress = progress
-        self._plan = self._first_plan() if plan is None else plan
-        self._demotions: tuple[Demotion, ...] = ()
+        self._plan = self._first_plan(known) if plan is None else plan
+        self._learn = learn
+        self._known = len(known)
+        self._demotions: tuple[Demotion, ...] = tuple(known)
         self._guards: tuple[Guard, ...] = ()
         self._realised: Realised | None = None
         self._schedule: Schedule | None = None
@@ -232,6 +241,8 @@ class Form:
         self._realised, self._plan, self._demotions = realised, realised.plan, realised.demotions
         self._guards = merge(realised.plan.guards) if self._guarded else ()
         self._schedule = bind(realised, on_failure=partial(self._answer_failure, realised))
+        if self._learn is not None and len(self._demotions) > self._known:
+            self._learn(self._demotions, ())
         self._on_trial = realised.on_trial
         self._race = None if self._on_trial else self._race_for(realised)
 
@@ -249,6 +260,8 @@ class Form:
                 return
             self._engines.trials.passed |= passed
             self._realise(self._plan)
+            if self._learn is not None:
+                self._learn((), passed)
             if not self._on_trial:
                 self._engines.trials.rest()
 
@@ -322,7 +335,7 @@ class Form:
         with self._lock:
             if self._realised is failed:
                 _log.warning("a cluster of %d nodes failed and moves to onnxruntime: %s", len(cluster.nodes), error)
-                fresh = demote_failed(self._model, failed, cluster, error, self._engines)
+                fresh = demote_failed(failed, cluster, error, self._engines, self._known)
                 self._demotions = (*self._demotions, *fresh)
                 self._realise(self._plan_anew(self._demotions))
             mended = self._schedule
@@ -335,7 +348,7 @@ class Form:
     def _plain_schedule(self) -> Schedule:
         """Return a schedule of the model as one island, compiled when first needed."""
         if self._plain is None:
-            self._plain = _island(self._model, self._engines, self._model.graph.outputs)
+            self._plain = island(self._model, self._engines, self._model.graph.outputs)
         return self._plain
 
     def _first_run(self, feed: Mapping[str, Array], wanted: Sequence[str] | None) -> list[Array]:
@@ -347,48 +360,12 @@ class Form:
             if self._schedule is not None:
                 return self._schedule.run(feed, wanted)
             graph = self._model.graph
-            idle = graph.dead | graph.constant
-            unknown = [
-                value
-                for node in graph.nodes
-                if node.index not in idle
-                for value in node.outputs
-                if value and _wants_rank(graph.type_of(value))
-            ]
+            unknown = without_rank(graph)
             shown = tuple(dict.fromkeys((*graph.outputs, *unknown)))
-            schedule = _island(self._model, self._engines, shown)
+            schedule = island(self._model, self._engines, shown)
             seen = dict(zip(shown, schedule.run(feed), strict=True))
             schedule.close()
-            self._model = with_types(self._model, {name: _type_seen(seen[name]) for name in unknown})
+            self._model = with_types(self._model, {name: type_seen(seen[name]) for name in unknown})
             self._realise(self._plan_anew(self._demotions))
             _log.info("the first run showed the ranks of %d values; planned again", len(unknown))
             return [seen[name] for name in wanted or graph.outputs]
-
-
-def _wants_rank(kind: ValueType) -> bool:
-    return kind.kind in ("tensor", "unknown") and (kind.shape is None or kind.dtype is None)
-
-
-def _type_seen(array: Array) -> ValueType:
-    """Return the type of a value that a run has shown; dims stay open, since only the rank holds for other runs."""
-    if not hasattr(array, "dtype"):
-        return ValueType("sequence" if isinstance(array, list) else "opaque")
-    return ValueType("tensor", dtype_of_array(array), (None,) * array.ndim)
-
-
-def _island(model: Model, engines: Engines, outputs: Sequence[str]) -> Schedule:
-    """Return a schedule that computes values of the main scope on onnxruntime alone."""
-    graph = model.graph
-    idle = graph.dead | graph.constant
-    nodes = [node.index for node in graph.nodes if node.index not in idle]
-    inputs, _ = boundary(graph, nodes)
-    made = [name for name in outputs if graph.producer.get(name, -1) not in (-1, *graph.constant)]
-    executable = engines.compile(make_cut(model, nodes, inputs, made), FALLBACK)
-    return bind_schedule(
-        inputs=[port(name, graph.type_of(name)) for name in graph.inputs],
-        outputs=outputs,
-        steps=[("whole", executable)],
-        constants={
-            name: model.weights.array(name) for name in outputs if name not in made and name not in graph.inputs
-        },
-    )

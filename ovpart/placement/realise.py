@@ -295,14 +295,15 @@ def _refuses(model: Model, nodes: Sequence[int], label: Label, engines: Engines,
 
 
 def demote_failed(
-    model: Model, realised: Realised, cluster: Cluster, error: OvpartError, engines: Engines
+    realised: Realised, cluster: Cluster, error: OvpartError, engines: Engines, known: int
 ) -> list[Demotion]:
-    """Return the demotions that a cluster teaches which failed while running.
+    """Return the demotions that a cluster teaches which failed while running; `known` of those before are old ones.
 
     Which node failed is not known from a run in this process, so that all are demoted; a run on trial that took its
     process down can be had again, and the node be searched for.
     """
-    if isinstance(error, TrialDied) and len(realised.demotions) < SINGLE_DEMOTIONS:
+    model = realised.model
+    if isinstance(error, TrialDied) and len(realised.demotions) - known < SINGLE_DEMOTIONS:
         position = list(realised.executables[_key(cluster)]).index(error.executable)
         nodes = (cluster.parts or (cluster.nodes,))[position]
         return demote_died(model, realised.plan, cluster, nodes, error, engines)

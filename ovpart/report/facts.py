@@ -120,6 +120,25 @@ class OptionFact:
 
 
 @dataclass(frozen=True, slots=True)
+class EvidenceFact:
+    """Where what trials taught is kept.
+
+    Attributes
+    ----------
+    path : str or None
+        The file; it is there once something was learnt. ``None``: kept nowhere.
+    known : int
+        Demotions that earlier sessions had learnt.
+    fresh : int
+        Demotions that this one has added.
+    """
+
+    path: str | None
+    known: int
+    fresh: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunFacts:
     """What the runs so far showed.
 

@@ -59,6 +59,7 @@ def as_data(report: Report) -> dict[str, Any]:
         "fallbacks": [_fallback(fallback) for fallback in report.fallbacks],
         "blockers": [_blocker(blocker) for blocker in report.blockers],
         "demotions": [asdict(demotion) for demotion in report.demotions],
+        "evidence": None if report.evidence is None else asdict(report.evidence),
         "guards": [{"kind": g.kind, "inputs": list(g.inputs), "bound": g.bound} for g in report.guards],
         "guarded_nodes": report.guarded_nodes,
         "options": [{"name": o.name, "value": _plain(o.value), "origin": o.origin} for o in report.options],

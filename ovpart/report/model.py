@@ -13,7 +13,7 @@ from ovpart.capability.demotion import Demotion
 from ovpart.capability.verdict import Guard
 from ovpart.model.graph import Model
 from ovpart.partition.plan import CONSTANT, DEAD, Plan
-from ovpart.report.facts import Blocker, Fallback, OptionFact, RunFacts, Share
+from ovpart.report.facts import Blocker, EvidenceFact, Fallback, OptionFact, RunFacts, Share
 from ovpart.report.gather import as_if_supported, blockers_of, delegated_share, fallbacks_of, guarded_nodes, shares_of
 from ovpart.report.scopes import ScopeFact, executed_share, scopes_of
 from ovpart.runtime.guards import merge
@@ -77,6 +77,8 @@ class Report:
     executed_flops : float or None
         Share of the operations of all runs so far that was delegated, each body counted as often as it ran; ``None``
         where no body has a plan of its own, or nothing ran.
+    evidence : EvidenceFact or None
+        Where what trials taught is kept; ``None`` for a plan, and with ``evidence="off"``.
     """
 
     model: str
@@ -100,6 +102,7 @@ class Report:
     runs: RunFacts
     compiles: Mapping[str, Mapping[str, int]]
     variants: Mapping[str, int] | None
+    evidence: EvidenceFact | None
     _blockers: Callable[[], tuple[Blocker, ...]] = field(compare=False)
     scopes: tuple[ScopeFact, ...] = ()
     executed_flops: float | None = None
@@ -180,6 +183,7 @@ def make_report(
     planning_ms: float | None = None,
     emulated_on: str | None = None,
     runs: RunFacts | None = None,
+    evidence: EvidenceFact | None = None,
     what_if: WhatIf | None = None,
     compiles: Mapping[str, Mapping[str, int]] | None = None,
     variants: Mapping[str, int] | None = None,
@@ -197,7 +201,7 @@ def make_report(
         The effective options.
     demotions : sequence of Demotion
         What engines refused.
-    engines, planning_ms, emulated_on, runs, compiles, variants : optional
+    engines, planning_ms, emulated_on, runs, evidence, compiles, variants : optional
         As in :class:`Report`, where known.
     what_if : callable, optional
         Makes the plan anew as if the nodes with these indices were supported; by default the plan's own labels are
@@ -236,6 +240,7 @@ def make_report(
         runs=runs or RunFacts(),
         compiles=compiles or {},
         variants=variants,
+        evidence=evidence,
         _blockers=cache(partial(blockers_of, plan, fallbacks, what_if)),
         scopes=scopes_of(plan, inside or {}),
         executed_flops=executed_share(plan, inside or {}),

@@ -35,7 +35,7 @@ def render(report: Report) -> str:
 
     Words that cannot be broken (names of nodes, paths of tables) may stand out.
     """
-    sections = (_header, _shares, _scopes, _why, _blockers, _demotions, _guards, _runs, _options, _notes)
+    sections = (_header, _shares, _scopes, _why, _blockers, _demotions, _evidence, _guards, _runs, _options, _notes)
     return "\n".join(row for section in sections for row in section(report))
 
 
@@ -211,6 +211,14 @@ def _demotions(report: Report) -> Iterator[str]:
         yield from islice(rows, _WORDS_LINES)
     if (left := len(report.demotions) - MOST_DEMOTIONS) > 0:
         yield f"  … and {_count(left, 'more node')}"
+
+
+def _evidence(report: Report) -> Iterator[str]:
+    found = report.evidence
+    if found is None or not (found.known or found.fresh):
+        return
+    where = "" if found.path is None else f": {found.path}"
+    yield from _wrapped(f"{found.known} demotions known before, {found.fresh} new{where}", "evidence: ", "  ")
 
 
 def _guards(report: Report) -> Iterator[str]:

@@ -118,14 +118,14 @@ def test_what_is_pinned_against_the_table_is_tried(form_of):
 @pytest.mark.parametrize("stage", ["compile", "run"])
 def test_a_hang_demotes_what_is_unknown_within_the_time_out(form_of, stage):
     hang = Failure(stage, operator="Exp", hangs_s=600)
-    form = form_of(hang, unknown="delegate", table=[UNKNOWN_EXP], trial_timeout=5)
+    form = form_of(hang, unknown="delegate", table=[UNKNOWN_EXP], trial_timeout=10)
     held(form)
     assert on_device(form) == {"Relu", "Sigmoid", "Tanh"}
-    assert [(d.node, d.stage, d.words) for d in form.demotions] == [("v2", stage, "no answer within 5 s")]
+    assert [(d.node, d.stage, d.words) for d in form.demotions] == [("v2", stage, "no answer within 10 s")]
 
 
 def test_a_hang_without_a_suspect_demotes_the_cluster(form_of):
-    form = form_of(Failure("compile", operator="Exp", hangs_s=600), isolate=True, trial_timeout=5)
+    form = form_of(Failure("compile", operator="Exp", hangs_s=600), isolate=True, trial_timeout=10)
     assert on_device(form) == set()
     held(form)
 
