@@ -12,7 +12,19 @@ from typing import Any, Protocol
 import numpy as np
 import onnx
 
+from benchmarks.conformance import values
+
 NAMES = ("ovpart", "onnxruntime", "openvino", "provider")
+
+_BEYOND_NUMPY = (
+    "tensor(bfloat16",
+    "tensor(float8",
+    "tensor(float4",
+    "tensor(int4",
+    "tensor(uint4",
+    "tensor(int2",
+    "tensor(uint2",
+)
 
 
 class Prepared(Protocol):
@@ -72,8 +84,15 @@ class OnnxRuntime:
     def run(self, inputs: Sequence[Any]) -> Sequence[Any]:
         """Compute."""
         names = [argument.name for argument in self.session.get_inputs()]
-        found: Sequence[Any] = self.session.run(None, dict(zip(names, inputs, strict=True)))
-        return found
+        feed = dict(zip(names, map(values.as_array, inputs), strict=True))
+        plain = all(map(values.is_plain, feed.values())) and not any(
+            argument.type.startswith(_BEYOND_NUMPY) for argument in self.session.get_outputs()
+        )
+        if plain:
+            found: Sequence[Any] = self.session.run(None, feed)
+            return found
+        typed = {name: values.ort_value(value) for name, value in feed.items()}
+        return [values.from_ort_value(value) for value in self.session.run_with_ort_values(None, typed)]
 
     def placement(self, inputs: Sequence[Any]) -> None:
         """Tell nothing."""
@@ -103,23 +122,21 @@ class OpenVINO:
 
     def run(self, inputs: Sequence[Any]) -> Sequence[Any]:
         """Compute; inputs that openvino dropped are left out."""
-        import openvino
-
+        memory: list[Any] = []  # openvino does not keep it alive
         for port in self.compiled.inputs:
             names = port.get_names()
             known = [name for name in self.names if name in names]
             # A graph that does nothing renames its input after its output.
             position = self.names.index(known[0]) if known else 0
-            array = np.require(inputs[position], requirements=["C", "W"])
-            if array.dtype.char == "q":
-                array = array.view(np.int64)
-            self.request.set_tensor(port, openvino.Tensor(array, array.shape, port.get_element_type()))
+            tensor, held = values.openvino_tensor(np.asarray(inputs[position]))
+            memory.append(held)
+            self.request.set_tensor(port, tensor)
         self.request.infer()
         return [self._output(name) for name in self.outputs]
 
     def _output(self, name: str) -> Any:
         port = next(port for port in self.compiled.outputs if name in port.get_names())
-        return np.array(self.request.get_tensor(port).data)
+        return values.from_openvino_tensor(self.request.get_tensor(port))
 
     def placement(self, inputs: Sequence[Any]) -> None:
         """Tell nothing: it takes all or nothing."""
