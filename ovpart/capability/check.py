@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ovpart.capability.control import apply_exclude, apply_pin
+from ovpart.capability.infinities import may_hold
 from ovpart.capability.ranges import Proof, Ranges
 from ovpart.capability.rules import NON_TENSORS, SMALL_CONSTANT, Facts, Port, Rule, Ruleset, ruleset
 from ovpart.capability.scopes import Scope, main_scope
@@ -146,6 +147,8 @@ class _Checker:
                 signature += tuple(a.SerializeToString() for a in node.proto.attribute)
             if rules.asks_values:
                 signature += self.values(node, rules, scope)
+            if rules.asks_infinities:
+                signature += self.infinities(node, rules, scope)
             finding = seen.get(signature)
             if finding is None:
                 finding = seen[signature] = self.one(node, rules, scope)
@@ -166,6 +169,16 @@ class _Checker:
         return tuple(
             _elements(scope, value) if value and (name in wanted or f"in{i}" in wanted) else None
             for i, (value, name) in enumerate(zip(node.inputs, names, strict=True))
+        )
+
+    def infinities(self, node: Node, rules: Ruleset, scope: Scope) -> tuple[bool, ...]:
+        """Return whether inputs may hold the infinities that conditions ask for, as part of a signature."""
+        names = formal_inputs(node)
+        return tuple(
+            may_hold(scope, value, end)
+            for wanted, end in rules.asks_infinities
+            for i, (value, name) in enumerate(zip(node.inputs, names, strict=True))
+            if value and wanted in (name, f"in{i}")
         )
 
     # --- one node --------------------------------------------------------------------------------------------------
@@ -331,6 +344,7 @@ def _facts(node: Node, scope: Scope) -> Facts:
         lambda name: attribute(node, name),
         frozenset(a.name for a in node.proto.attribute),
         lambda value: _elements(scope, value),
+        lambda value, infinity: may_hold(scope, value, infinity),
     )
 
 

@@ -83,6 +83,8 @@ class Facts:
         Names of the attributes that the node gives itself.
     elements : callable
         Name of a value → its elements if it is a small constant, else ``None``.
+    may_hold : callable
+        Name of a value and an infinity → whether the value may hold it.
     """
 
     node: Node
@@ -91,6 +93,7 @@ class Facts:
     attribute: Callable[[str], object]
     given: frozenset[str]
     elements: Callable[[str], tuple[Any, ...] | None]
+    may_hold: Callable[[str, float], bool]
 
     def input_ports(self, formal: str) -> list[Port]:
         """Return the inputs in use that a formal name, ``in`` or ``in0`` stands for."""
@@ -150,6 +153,8 @@ class Ruleset:
         Whether some condition looks at attributes.
     asks_values : tuple of str
         Formal inputs whose elements some condition looks at.
+    asks_infinities : tuple of (str, float)
+        Formal inputs and the infinities that some condition asks for.
     own : bool
         Whether some entry is the operator's own, not from ``"*"``.
     """
@@ -158,6 +163,7 @@ class Ruleset:
     guards: tuple[Rule, ...]
     asks_attributes: bool
     asks_values: tuple[str, ...]
+    asks_infinities: tuple[tuple[str, float], ...]
     own: bool
 
 
@@ -189,6 +195,7 @@ def ruleset(table: Table, op: str, device: str, opset: int, semantics: str) -> R
         tuple(r for r in rules if r.entry.is_guard),
         any("when" in entry.row for entry in chosen),
         tuple(values),
+        tuple(sorted({(name, end) for entry in chosen for name, end in entry.row.get("may_hold", {}).items()})),
         any(entry.op != "*" for entry in chosen),
     )
 
@@ -290,6 +297,12 @@ def _value(wanted: Mapping[str, Any]) -> Predicate:
     return holds
 
 
+def _may_hold(wanted: Mapping[str, float]) -> Predicate:
+    return lambda facts: all(
+        any(facts.may_hold(p.value, end) for p in facts.input_ports(name)) for name, end in wanted.items()
+    )
+
+
 _TOUCHES = ("touches", "touches_in", "touches_out")
 
 _CONDITIONS: Mapping[str, Callable[[Any], Predicate]] = {
@@ -307,4 +320,5 @@ _CONDITIONS: Mapping[str, Callable[[Any], Predicate]] = {
     "not_const": _not_const,
     "when": _when,
     "value": _value,
+    "may_hold": _may_hold,
 }

@@ -31,7 +31,7 @@ NAMES_WITHOUT_SCHEMA = (
 """Operators of the default domain that documents name although onnx has no schema for them: experimental ones that onnx
 dropped with 1.5, and ``SinFloat``, which never was one."""
 
-_FORMALS_KEYS = ("types", "rank", "value", "dynamic", "empty", "const", "not_const", "given", "omitted")
+_FORMALS_KEYS = ("types", "rank", "value", "may_hold", "dynamic", "empty", "const", "not_const", "given", "omitted")
 
 Problem = tuple[int, str]
 
