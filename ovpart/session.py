@@ -19,14 +19,13 @@ from ovpart.capability.table import load_table
 from ovpart.errors import InputError, OptionError, PlanError
 from ovpart.model.free_dimensions import with_sizes
 from ovpart.model.graph import Model
-from ovpart.model.read import read_model
 from ovpart.model.typeproto import read_type
 from ovpart.model.variants import general_form
 from ovpart.options import resolve
 from ovpart.partition.nested import scopes
 from ovpart.partition.plan import Plan
 from ovpart.placement.context_file import write_context
-from ovpart.placement.contexts import with_contexts
+from ovpart.placement.contexts import open_model, with_contexts
 from ovpart.placement.engines import make_engines
 from ovpart.placement.evidence import open_notebook
 from ovpart.placement.form import Form
@@ -79,7 +78,7 @@ class Session:
     Parameters
     ----------
     model : path, bytes or onnx.ModelProto
-        The model.
+        The model; also the path of a model in openvino's IR (``.xml``), which openvino runs whole.
     device : str
         The device that nodes are delegated to.
     plan : Plan or path, optional
@@ -124,7 +123,7 @@ class Session:
         self._table = load_table(self._options.table)
         self._engines = make_engines(self._options)
         self._model, self._engines = with_contexts(
-            with_sizes(read_model(model), self._options.free_dimensions), self._engines, context_check
+            with_sizes(open_model(model, self._engines), self._options.free_dimensions), self._engines, context_check
         )
         self._options = self._engines.options
         self._notebook = open_notebook(self._model, self._engines)

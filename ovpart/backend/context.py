@@ -107,6 +107,11 @@ def read_node(node: Node) -> Context:
     )
 
 
+def is_ir(context: Context) -> bool:
+    """Whether a node stands for a model in IR beside the file, which is compiled when it is loaded."""
+    return not context.embedded and context.data.endswith(b".xml")
+
+
 def make_node(context: Context, inputs: Sequence[str], outputs: Sequence[str]) -> onnx.NodeProto:
     """Return the node that stands for a compiled cluster."""
     import onnx.helper

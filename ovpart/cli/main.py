@@ -22,6 +22,7 @@ COMMANDS = {
     "explain": "Tell why one node is where it is.",
     "ops": "Ask, measure and check the table of what devices compute rightly.",
     "compile": "Write a model with its clusters compiled, to be loaded without a compile.",
+    "convert": "Write a model in openvino's IR, whole or cluster by cluster, or annotated with its plan.",
     "devices": "List the devices that engines offer.",
     "doctor": "Check what is installed, and whether it fits together.",
 }

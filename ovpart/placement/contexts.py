@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,9 +16,12 @@ from ovpart.capability.target import parse_target
 from ovpart.errors import CompileError, OptionError, OvpartError, OvpartWarning
 from ovpart.model.read import read_model
 from ovpart.partition.plan import Label
+from ovpart.placement.ir import is_ir, read_ir
 from ovpart.planning import DEVICE_ENGINE
 
 if TYPE_CHECKING:
+    import onnx
+
     from ovpart.backend.base import Backend
     from ovpart.model.graph import Model
     from ovpart.placement.engines import Engines
@@ -26,8 +30,23 @@ _log = logging.getLogger("ovpart")
 
 Check = Callable[[str, memoryview, str], None]
 """Called with partition, blob and signature (``""`` where there is none); raises where it does not trust the blob."""
-Blobs = Mapping[str, memoryview]
-"""Key of an EPContext node → its blob."""
+Blobs = Mapping[str, memoryview | Path]
+"""Key of an EPContext node → its blob, or the file of IR (``.xml``) that it names."""
+
+
+def open_model(model: str | os.PathLike[str] | bytes | onnx.ModelProto, engines: Engines) -> Model:
+    """Read a model; one in openvino's IR becomes a model of one node that stands for it.
+
+    Raises
+    ------
+    ModelError
+        If it is broken, or not there.
+    """
+    if not is_ir(model) or not isinstance(model, str | os.PathLike):
+        return read_model(model)
+    device = parse_target(engines.options.device).labels[0]
+    made = read_model(read_ir(model, engines.backend_of(Label(DEVICE_ENGINE, device))))
+    return replace(made, path=Path(model), name=Path(model).name)
 
 
 def with_contexts(model: Model, engines: Engines, check: Check | None = None) -> tuple[Model, Engines]:
@@ -62,6 +81,8 @@ def with_contexts(model: Model, engines: Engines, check: Check | None = None) ->
     device = parse_target(engines.options.device).labels[0]
     engine = engines.backend_of(Label(DEVICE_ENGINE, device))
     for key, context in contexts.items():
+        if ep.is_ir(context):
+            continue  # which every openvino reads
         stale = _stale(context, engine, device)
         if stale is None:
             continue
@@ -142,8 +163,11 @@ def _blobs(model: Model, contexts: Mapping[str, ep.Context], check: Check | None
         if context.embedded and context.main and context.data:
             packed = ep.unpack(context.data)
             embedded |= {context.partition: memoryview(context.data)} if packed is None else packed
-    found = {}
+    found: dict[str, memoryview | Path] = {}
     for key, context in contexts.items():
+        if ep.is_ir(context):
+            found[key] = ep.file_of(context, folder)
+            continue
         if context.embedded:
             blob = embedded.get(context.partition)
         else:

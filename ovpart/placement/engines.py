@@ -5,11 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
-from ovpart.backend.base import Backend, Cut, Device, Executable
+from ovpart.backend.base import Backend, Cut, Device, Executable, Port
 from ovpart.backend.registry import backend
 from ovpart.capability.target import CHOOSERS, asked_target, parse_target
-from ovpart.errors import EngineMissing, OvpartWarning
+from ovpart.errors import CompileError, EngineMissing, OvpartWarning
 from ovpart.model.graph import Model
 from ovpart.options import Options
 from ovpart.partition.overruling import ENGINE, Overruling
@@ -25,6 +27,17 @@ OPENVINO_OPTIONS = (
     "config",
 )
 """Options that mean something to openvino alone."""
+
+
+@runtime_checkable
+class ReadsFiles(Protocol):
+    """A backend whose engine has a format of its own."""
+
+    def ports_of_file(self, path: Path) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
+        """Return inputs and outputs of a file."""
+
+    def compile_file(self, path: Path, device: str, config: Mapping[str, object], cut: Cut | None = None) -> Executable:
+        """Compile a file, with the ports of `cut`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +56,8 @@ class Engines:
         The process for what might take this one down.
     absent : Overruling or None
         Why nothing is delegated: openvino is not installed.
-    contexts : mapping of str to memoryview
-        Key of an EPContext node → the blob of the cluster that it stands for.
+    contexts : mapping of str to memoryview or Path
+        Key of an EPContext node → the blob of the cluster that it stands for, or a file of IR.
     counts : Counts
         What was compiled, and what was not because it had been before.
     """
@@ -54,7 +67,7 @@ class Engines:
     properties: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     trials: Trials = field(default_factory=Trials, compare=False)
     absent: Overruling | None = None
-    contexts: Mapping[str, memoryview] = field(default_factory=dict)
+    contexts: Mapping[str, memoryview | Path] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
 
     def backend_of(self, label: Label) -> Backend:
@@ -123,8 +136,14 @@ class Engines:
         """Take up the blob of an EPContext node; raises :class:`ovpart.errors.CompileError` where it does not fit."""
         for node in cut.proto.graph.node:
             del node.attribute[:]  # the cut's copy of the blob, which nothing reads
-        made = self.backend_of(label).load(self.contexts[key], cut, self.device_of(label), self.settings_of(label))
-        self.counts.add(label.engine, made, loaded=True)
+        engine, found = self.backend_of(label), self.contexts[key]
+        if not isinstance(found, Path):
+            made = engine.load(found, cut, self.device_of(label), self.settings_of(label))
+        elif isinstance(engine, ReadsFiles):
+            made = engine.compile_file(found, self.device_of(label), self.settings_of(label), cut)
+        else:
+            raise CompileError(f"{label.engine} reads no files of its own: {found.name}", stage="load")
+        self.counts.add(label.engine, made, loaded=not isinstance(found, Path))
         return made
 
 
