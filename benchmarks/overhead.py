@@ -85,7 +85,7 @@ def bare(engine: str, cut: Cut) -> Call:
             cut.proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
         return lambda feed: session.run(None, feed)
-    from ovpart.backend.openvino import import_openvino
+    from ovpart.backend.openvino_devices import import_openvino
 
     core = import_openvino().Core()
     config = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,6 @@ from ovpart.capability.table import load_table
 from ovpart.errors import InputError, OptionError, PlanError
 from ovpart.model.free_dimensions import with_sizes
 from ovpart.model.graph import Model
-from ovpart.model.typeproto import read_type
 from ovpart.model.variants import general_form
 from ovpart.options import resolve
 from ovpart.partition.nested import scopes
@@ -37,10 +36,10 @@ from ovpart.planning import plan_model
 from ovpart.report.facts import EvidenceFact, RunFacts
 from ovpart.report.model import Report, make_report
 from ovpart.runtime.control import RunControl
-from ovpart.runtime.feed import FeedCheck, onnx_type
+from ovpart.runtime.feed import FeedCheck
 from ovpart.runtime.guards import violated
+from ovpart.runtime.node_args import NodeArg, node_arg
 from ovpart.runtime.tally import Tally
-from ovpart.runtime.type_words import type_words
 
 if TYPE_CHECKING:
     import onnx
@@ -51,25 +50,6 @@ if TYPE_CHECKING:
     from ovpart.placement.verification import Verification
 
 _log = logging.getLogger("ovpart")
-
-
-@dataclass(frozen=True, slots=True)
-class NodeArg:
-    """An input or output of a session, as onnxruntime describes it.
-
-    Attributes
-    ----------
-    name : str
-        Of the value.
-    type : str
-        ``"tensor(float)"`` and the like.
-    shape : list
-        Numbers, names of symbolic dims, ``None`` where nothing is known; empty where the rank is unknown.
-    """
-
-    name: str
-    type: str
-    shape: list[int | str | None]
 
 
 class Session:
@@ -195,15 +175,15 @@ class Session:
 
     def get_inputs(self) -> list[NodeArg]:
         """Return the inputs that every run needs, as onnxruntime describes them."""
-        return [_node_arg(self._model, name) for name in self._model.graph.inputs]
+        return [node_arg(self._model, name) for name in self._model.graph.inputs]
 
     def get_outputs(self) -> list[NodeArg]:
         """Return the outputs, as onnxruntime describes them."""
-        return [_node_arg(self._model, name) for name in self._model.graph.outputs]
+        return [node_arg(self._model, name) for name in self._model.graph.outputs]
 
     def get_overridable_initializers(self) -> list[NodeArg]:
         """Return the inputs that have a default and may be left out of a feed, as onnxruntime describes them."""
-        return [_node_arg(self._model, name) for name in self._model.graph.overridable]
+        return [node_arg(self._model, name) for name in self._model.graph.overridable]
 
     @property
     def model(self) -> Model:
@@ -386,14 +366,3 @@ class Session:
                 form = Form(model, self._engines, self._table, guarded=False, known=known, learn=learn)
                 self._other_forms[which] = form
             return form
-
-
-def _node_arg(model: Model, name: str) -> NodeArg:
-    """Describe an input or output as the file declares it; a shape that the file leaves out is the inferred one."""
-    declared = {value.name: value.type for value in (*model.proto.graph.input, *model.proto.graph.output)}
-    kind = read_type(declared[name]) if name in declared else model.graph.type_of(name)
-    if kind.shape is None:
-        kind = model.graph.type_of(name)
-    is_told = name in declared and declared[name].WhichOneof("value") not in (None, "tensor_type")
-    words = type_words(declared[name]) if is_told else onnx_type(port(name, kind))
-    return NodeArg(name, words, list(kind.shape or ()))

@@ -19,7 +19,8 @@ from ovpart.compat.session_options import SessionOptions
 from ovpart.compat.values import from_array, to_array
 from ovpart.compat.warn import warn
 from ovpart.errors import OvpartError
-from ovpart.session import NodeArg, Session
+from ovpart.runtime.node_args import NodeArg
+from ovpart.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from ovpart.compat.metadata import ModelMetadata
 from ovpart.compat.priorities import AVAILABLE
 from ovpart.compat.run_options import RunOptions
 from ovpart.compat.session_options import SessionOptions
-from ovpart.session import NodeArg
+from ovpart.runtime.node_args import NodeArg
 
 __wrapped__: Any = import_onnxruntime()
 """onnxruntime itself: what engines use where this module stands under its name."""
