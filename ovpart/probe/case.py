@@ -61,8 +61,8 @@ class Draft:
     ----------
     tag : str
         Names the draft among those of its operator.
-    inputs : sequence of array or None
-        One an input, ``None`` where it is left out.
+    inputs : sequence of array, list, tuple or None
+        One an input, ``None`` where it is left out; a list is a sequence, a tuple of one an optional.
     attributes : mapping
         Of the node; a dict is made to a graph by its value ``"graph"``.
     outputs : int
@@ -122,7 +122,8 @@ class Case:
         fixed = self.constants()
 
         def feed(draft: Draft) -> tuple[Array, ...]:
-            return tuple(a for i, a in enumerate(draft.inputs) if a is not None and i not in fixed)
+            given = (a for i, a in enumerate(draft.inputs) if a is not None and i not in fixed)
+            return tuple(a[0] if isinstance(a, tuple) else a for a in given)
 
         first = feed(self.draft)
         return [first, feed(self.second), first] if self.second is not None else [first, first]
@@ -137,6 +138,9 @@ class Case:
         infos, constants = [], []
         for position, (name, array) in enumerate(zip(names, self.draft.inputs, strict=True)):
             if array is None:
+                continue
+            if isinstance(array, list | tuple):
+                infos.append(_many(name, array))
                 continue
             if position in fixed:
                 constants.append(tensor_of(array, name))
@@ -160,8 +164,17 @@ def constants_of(draft: Draft, form: str) -> frozenset[int]:
     """Return the positions of inputs that are constants in a form."""
     if form in (STATIC, DYNAMIC):
         return draft.always
-    rest = {i for i, a in enumerate(draft.inputs) if i > 0 and a is not None}
+    rest = {i for i, a in enumerate(draft.inputs) if i > 0 and a is not None and not isinstance(a, list | tuple)}
     return frozenset(rest - draft.runtime) | draft.always
+
+
+def _many(name: str, array: Sequence[Array]) -> onnx.ValueInfoProto:
+    """Return the info of a sequence (a list) or an optional (a tuple of one)."""
+    from onnx import helper
+
+    kind = helper.make_tensor_type_proto(dtype_number(dtype_of_array(array[0])), None)
+    whole = helper.make_sequence_type_proto(kind) if isinstance(array, list) else helper.make_optional_type_proto(kind)
+    return helper.make_value_info(name, whole)
 
 
 def model_of(
