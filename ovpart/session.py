@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ovpart.backend.base import Array
 from ovpart.backend.cut import port
 from ovpart.backend.fold import by_engines, fold_constants
+from ovpart.capability.measured import differences
 from ovpart.capability.table import load_table
 from ovpart.errors import InputError, OptionError, PlanError
 from ovpart.model.free_dimensions import with_sizes
@@ -219,6 +220,7 @@ class Session:
             variants=None if self._static is None else self._static.counts,
             inside=self._form.inside(),
             evidence=None if (kept := self._notebook.kept()) is None else EvidenceFact(*kept),
+            table_differs=differences(self._table.measured_with),
         )
 
     def settle(self, timeout: float | None = None) -> bool:

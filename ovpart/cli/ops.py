@@ -9,7 +9,7 @@ import click
 
 from ovpart.cli.exits import Exit
 from ovpart.cli.flags import json_flag
-from ovpart.cli.ops_text import op_progress, show_differences, show_entries
+from ovpart.cli.ops_text import op_progress, show_coverage, show_differences, show_drift, show_entries
 
 _operators = click.option("--op", "ops", multiple=True, metavar="NAME", help="Only this operator. Repeatable.")
 _workers = click.option("--workers", type=click.IntRange(1), help="Processes that measure; by default one a processor.")
@@ -74,3 +74,41 @@ def probe(device: str, ops: tuple[str, ...], resume: bool, out: Path | None, wor
         record = run(job_of(device, cases), out, resume=resume, workers=workers, progress=progress)
     lines = held_against(record.measurements, ask(cases.values(), device, load_table()))
     return show_differences(record, lines, cases)
+
+
+@command.command()
+@click.option("--device", default="CPU", show_default=True, help="The device.")
+@_operators
+@click.option(
+    "--all", "everything", is_flag=True, help="Every case, not the ordinary ones of the newest versions only."
+)
+@_workers
+@json_flag
+def check(device: str, ops: tuple[str, ...], everything: bool, workers: int | None, as_json: bool) -> Exit:
+    """Measure again what the table says, with the packages that are installed, and say what drifted.
+
+    Ends with 1 where the table sends something to the device that is not right there.
+    """
+    from ovpart.capability.table import load_table
+    from ovpart.probe.drift import drifted, to_check
+    from ovpart.probe.measurement import recorded
+    from ovpart.probe.run import check_device, check_ops, job_of, run
+
+    check_device(device)
+    check_ops(ops)
+    cases, before, table = to_check(ops, everything=everything), recorded(device), load_table()
+    with op_progress() as progress:
+        record = run(job_of(device, cases), workers=workers, progress=progress)
+    drifts = drifted(record.measurements, before, cases, device, table)
+    return show_drift(record, drifts, table, as_json=as_json)
+
+
+@command.command("coverage")
+@click.option("--device", default="CPU", show_default=True, help="The device.")
+@json_flag
+def coverage_(device: str, as_json: bool) -> None:
+    """Count what the table knows: operators of ONNX since opset 7, and of com.microsoft, by version and dtype."""
+    from ovpart.capability.table import load_table
+    from ovpart.probe.coverage import coverage
+
+    show_coverage(coverage(device, load_table()), as_json=as_json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 import time
 from collections import Counter
@@ -17,7 +18,9 @@ from ovpart.cli.exits import Exit
 if TYPE_CHECKING:
     from ovpart.capability.table import Table
     from ovpart.probe.case import Case, Key
+    from ovpart.probe.coverage import Coverage
     from ovpart.probe.diff import Line
+    from ovpart.probe.drift import Drift
     from ovpart.probe.measurement import Measurement, Record
     from ovpart.probe.run import Progress
 
@@ -95,3 +98,62 @@ def _show_line(line: Line) -> None:
     click.echo(f"  {line.rule}  {line.state}  {line.reason}  ({counted})")
     for one in (line.bad or line.good)[:_EXAMPLES]:
         click.echo(f"      {one.key}  {one.outcome}  {one.words}")
+
+
+def show_drift(record: Record, drifts: Sequence[Drift], table: Table, *, as_json: bool) -> Exit:
+    """Print what differs from the time when the table was measured."""
+    from ovpart.capability.measured import differences
+
+    lost = [drift for drift in drifts if drift.is_loss]
+    gained = [drift for drift in drifts if drift.is_gain]
+    other = [drift for drift in drifts if not drift.is_loss and not drift.is_gain]
+    elsewhere = [str(one) for one in differences(table.measured_with)]
+    status = Exit.GATE_FAILED if lost else Exit.DONE
+    if as_json:
+        sides = {"lost": lost, "gained": gained, "changed": other}
+        told = {side: [_drift_row(drift) for drift in mine] for side, mine in sides.items()}
+        counted = {"cases": len(record.measurements), "about": dict(record.about), "differs": elsewhere}
+        click.echo(json.dumps({**counted, **told}, indent=2, ensure_ascii=False))
+        return status
+    click.echo(", ".join(f"{name} {value}" for name, value in record.about.items()))
+    for words in elsewhere:
+        click.echo(f"differs: {words}")
+    counts = Counter(one.outcome for one in record.measurements.values())
+    click.echo(f"{len(record.measurements)} cases: " + ", ".join(f"{n} {what}" for what, n in counts.most_common()))
+    for title, mine in (
+        ("sent to the device, and not right there", lost),
+        ("right now, and not when the table was measured", gained),
+        ("otherwise than when the table was measured", other),
+    ):
+        if mine:
+            click.echo(f"\n{title}: {len(mine)}")
+        for drift in mine:
+            one = drift.measurement
+            was = drift.before or "not measured"
+            click.echo(f"  {one.key}  {was} → {one.outcome}  {drift.verdict.rule}  {one.words}")
+    if not drifts:
+        click.echo("the table holds")
+    return status
+
+
+def _drift_row(drift: Drift) -> dict[str, object]:
+    one = drift.measurement
+    row = {**one.key._asdict(), "before": drift.before, "now": one.outcome, "words": one.words}
+    return {**row, "state": drift.verdict.state, "rule": drift.verdict.rule}
+
+
+def show_coverage(found: Coverage, *, as_json: bool) -> None:
+    """Print how much the table knows."""
+    counts = found.counts()
+    if as_json:
+        row = {"device": found.device, "known": found.known, **{str(state): n for state, n in counts.items()}}
+        unknown = [{"op": op, "version": version, "dtype": dtype} for op, version, dtype in found.unknown()]
+        click.echo(json.dumps({**row, "unknown_of": unknown}, indent=2))
+        return
+    told = ", ".join(f"{n:,} {state}" for state, n in counts.most_common())
+    click.echo(f"{found.device}: {len(found.states):,} operator × version × dtype: {told}; {found.known:.1%} known")
+    groups: dict[tuple[str, int], list[str]] = {}
+    for op, version, dtype in found.unknown():
+        groups.setdefault((op, version), []).append(dtype)
+    for (op, version), dtypes in groups.items():
+        click.echo(f"  unknown  {op}-{version}  {' '.join(dtypes)}")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 def command(model: str, as_json: bool, save: str | None, verbose: bool, **flags: object) -> None:
     """Show where each node of MODEL would run, and why. Needs no engine and no device."""
     import ovpart
+    from ovpart.capability.measured import differences
+    from ovpart.capability.table import load_table
     from ovpart.model.free_dimensions import with_sizes
     from ovpart.model.read import read_model
     from ovpart.options import resolve
@@ -34,7 +36,8 @@ def command(model: str, as_json: bool, save: str | None, verbose: bool, **flags:
     read = with_sizes(read_model(model), resolved.free_dimensions)
     plan = ovpart.plan(read, **{**options, "free_dimensions": None})
     planning_ms = (time.perf_counter() - start) * 1000
-    report = make_report(plan, read, options=resolved, planning_ms=planning_ms)
+    differs = differences(load_table(resolved.table).measured_with)
+    report = make_report(plan, read, options=resolved, planning_ms=planning_ms, table_differs=differs)
     if save is not None:
         plan.save(save)
     if as_json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
+from itertools import islice
 
 from ovpart.probe import (
     recipes_bodies,
@@ -44,7 +45,7 @@ def recipes() -> Mapping[str, Recipe]:
     }
 
 
-def cases(ops: Collection[str] = (), *, tags: Collection[str] = ()) -> Iterator[Case]:
+def cases(ops: Collection[str] = (), *, tags: Collection[str] = (), first_only: bool = False) -> Iterator[Case]:
     """Yield the cases of operators, in a fixed order.
 
     Parameters
@@ -53,6 +54,8 @@ def cases(ops: Collection[str] = (), *, tags: Collection[str] = ()) -> Iterator[
         Ids of operators; all that there are recipes for by default.
     tags : collection of str
         Only these.
+    first_only : bool
+        Only the first case of each version and dtype, the ordinary one.
     """
     for op in sorted(ops or recipes()):
         recipe = recipes().get(op)
@@ -60,7 +63,7 @@ def cases(ops: Collection[str] = (), *, tags: Collection[str] = ()) -> Iterator[
             continue
         for version in numbers(op):
             for dtype in dtypes(op, version):
-                yield from _of_type(op, version, dtype, recipe, tags)
+                yield from _of_type(op, version, dtype, recipe, tags, first_only)
 
 
 def numbers(op: str) -> tuple[int, ...]:
@@ -109,8 +112,11 @@ _FIXED: Mapping[str, tuple[str, ...]] = {
 """Operators of sequences and bodies: the type inside changes nothing, a few stand for all."""
 
 
-def _of_type(op: str, version: int, dtype: str, recipe: Recipe, tags: Collection[str]) -> Iterator[Case]:
-    small, large = (list(_drafts(recipe, Maker(op, version, dtype, n))) for n in _SIZES)
+def _of_type(
+    op: str, version: int, dtype: str, recipe: Recipe, tags: Collection[str], first_only: bool
+) -> Iterator[Case]:
+    most = 1 if first_only else None
+    small, large = (list(islice(_drafts(recipe, Maker(op, version, dtype, n)), most)) for n in _SIZES)
     opset = _CONTRIB_BESIDE if op == "SimplifiedLayerNormalization" else version
     opset = opset if "." in op else max(opset, LEAST_OPSET)
     newest = version == numbers(op)[-1]
@@ -145,7 +151,7 @@ def _drafts(recipe: Recipe, m: Maker) -> Iterator[Draft]:
 def _has_dims(draft: Draft, form: str) -> bool:
     """Whether some input at run time has a dimension that could be a symbol."""
     fixed = constants_of(draft, form)
-    return any(hasattr(a, "ndim") and a.ndim and i not in fixed for i, a in enumerate(draft.inputs))
+    return any(bool(getattr(a, "ndim", 0)) and i not in fixed for i, a in enumerate(draft.inputs))
 
 
 def _same_constants(first: Draft, second: Draft, form: str) -> bool:

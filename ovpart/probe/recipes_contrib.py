@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ovpart.probe import recipes_contrib_quantised
 from ovpart.probe.case import Draft
-from ovpart.probe.values import SIGNED, Maker
+from ovpart.probe.values import Maker
 
 _F = ("f32", "f16")
-_Q = ("u8", "i8")
 
 
 def activation(m: Maker) -> Iterator[Draft]:
@@ -173,168 +173,65 @@ def nbits(m: Maker) -> Iterator[Draft]:
         yield Draft(f"{tag}, int8", [x, weights, scales], {**attributes, "accuracy_level": 4}, always=fixed)
 
 
-def _q(m: Maker, *shape: int, dtype: str = "", scale: float = 0.05, point: int = 2) -> list[Any]:
-    kind = dtype or m.dtype
-    return [
-        m.of(kind, *shape, low=-100 if kind in SIGNED else 0, high=100),
-        m.array(scale, "f32"),
-        m.array(point, kind),
-    ]
-
-
-def quantised_pair(m: Maker) -> Iterator[Draft]:
-    """Yield cases of QLinearAdd and QLinearMul."""
-    out = [m.array(0.1, "f32"), m.array(5)]
-    yield Draft("plain", [*_q(m, m.n, 3, 4), *_q(m, m.n, 3, 4, scale=0.03, point=1), *out], runtime=frozenset({3}))
-    yield Draft("broadcast", [*_q(m, m.n, 3, 4), *_q(m, 4, scale=0.03), *out])
-    without = [*_q(m, m.n, 4)[:2], None, *_q(m, 4)[:2], None, m.array(0.1, "f32")]
-    yield Draft("no zero points", without)
-
-
-def quantised_one(m: Maker) -> Iterator[Draft]:
-    """Yield cases of QLinear operators of one input."""
-    name = m.op.rpartition(".")[2]
-    attributes: Mapping[str, Mapping[str, Any]] = {
-        "QLinearLeakyRelu": {"alpha": 0.2},
-        "QLinearAveragePool": {"kernel_shape": [2, 2]},
-        "QLinearGlobalAveragePool": {"channels_last": 0},
-        "QLinearSoftmax": {"axis": -1, "opset": 13},
-    }
-    shape = (m.n, 3, 4, 4) if "Pool" in name else (m.n, 3, 4)
-    yield Draft("plain", [*_q(m, *shape), m.array(0.06, "f32"), m.array(4)], attributes.get(name, {}))
-
-
-def quantised_many(m: Maker) -> Iterator[Draft]:
-    """Yield cases of QLinearConcat and QLinearWhere."""
-    out = [m.array(0.1, "f32"), m.array(5)]
-    if m.op.endswith("Concat"):
-        both = [*_q(m, m.n, 3), *_q(m, m.n, 2, scale=0.03)]
-        yield Draft("plain", [*out, *both], {"axis": 1}, runtime=frozenset({2, 5}))
-        return
-    yield Draft(
-        "plain", [m.of("bool", m.n, 3), *_q(m, m.n, 3), *_q(m, m.n, 3, scale=0.03), *out], runtime=frozenset({1, 4})
-    )
-
-
-def quantised_products(m: Maker) -> Iterator[Draft]:
-    """Yield cases of products of quantised values."""
-    name = m.op.rpartition(".")[2]
-    if name == "DynamicQuantizeMatMul":
-        for other in _Q:
-            b = m.of(other, 4, 5, low=-100 if other == "i8" else 0, high=100)
-            tag = "plain" if other == "u8" else other
-            yield Draft(tag, [m.x(m.n, 4), b, m.array(0.02, "f32"), m.array(3, other)])
-            yield Draft(f"{tag}, bias", [m.x(m.n, 4), b, m.array(0.02, "f32"), m.array(3, other), m.x(5)])
-    elif name == "MatMulIntegerToFloat":
-        for other in _Q:
-            b = m.of(other, 4, 5, low=-100 if other == "i8" else 0, high=100)
-            scales = [m.array(0.1, "f32"), m.array(0.2, "f32")]
-            tag = "plain" if other == "u8" else other
-            yield Draft(tag, [m.x(m.n, 4), b, *scales, m.array(3), m.array(2, other)])
-    elif name == "MatMulInteger16":
-        yield Draft("plain", [m.x(m.n, 4), m.x(4, 5)])
-    elif name == "QGemm":
-        yield Draft("plain", [*_q(m, m.n, 4), *_q(m, 4, 5), None, m.array(0.4, "f32"), m.array(5)])
-        bias = m.of("i32", 5, low=-50, high=50)
-        yield Draft("to f32", [*_q(m, m.n, 4), *_q(m, 4, 5), bias])
-    else:
-        x, w = m.x(m.n, 4, 8, low=0, high=100), m.of("i8", 8, 24, low=-100, high=100)
-        rest = [m.of("f32", 24), m.array(0.02, "f32"), m.array(0.01, "f32"), None, m.array(3), m.array(0, "i8")]
-        yield Draft("plain", [x, w, *rest], {"num_heads": 2})
-
-
-def quantised_conv(m: Maker) -> Iterator[Draft]:
-    """Yield cases of com.microsoft's QLinearConv, which knows channels last."""
-    w = _q(m, 3, 2, 3, 3, dtype="i8", point=0)
-    out = [m.array(0.5, "f32"), m.array(5)]
-    yield Draft("plain", [*_q(m, m.n, 2, 6, 6), *w, *out])
-    yield Draft("channels last", [*_q(m, m.n, 6, 6, 2), *w, *out], {"channels_last": 1})
-
-
-def quantise(m: Maker) -> Iterator[Draft]:
-    """Yield cases of com.microsoft's QuantizeLinear and DequantizeLinear, which know 16 and 4 bits."""
-    if m.op.endswith("DequantizeLinear"):
-        yield Draft("plain", [m.x(m.n, 4), m.array(0.25, "f32"), m.array(0 if m.dtype == "i32" else 2)])
-        yield Draft("per axis", [m.x(m.n, 2), m.array([0.25, 0.5], "f32"), m.array([0, 0])], {"axis": 1})
-        return
-    for target in ("u8", "i8", "u16", "i16"):
-        scale = m.array(0.25)
-        tag = "plain" if target == "u8" else f"to {target}"
-        yield Draft(tag, [m.x(m.n, 4, low=-4, high=4), scale, m.array(3, target)])
-
-
-def lstm(m: Maker) -> Iterator[Draft]:
-    """Yield a case of DynamicQuantizeLSTM."""
-    size = 4
-    w = [m.of("u8", 1, 3, 4 * size, low=0, high=255), m.of("u8", 1, size, 4 * size, low=0, high=255)]
-    scales = [m.array([0.01], "f32"), m.array([128], "u8"), m.array([0.01], "f32"), m.array([128], "u8")]
-    x = m.x(5, m.n, 3)
-    yield Draft("plain", [x, *w, None, None, None, None, None, *scales], {"hidden_size": size}, outputs=3)
-
-
-def gathered(m: Maker) -> Iterator[Draft]:
-    """Yield cases of GatherBlockQuantized; the dtype is that of the data."""
-    yield Draft(
-        "plain",
-        [m.x(4, 32), m.ints(0, 2, 3), m.of("f32", 4, 2)],
-        {"block_size": 16, "quantize_axis": 1, "gather_axis": 0},
-        runtime=frozenset({1}),
-        always=frozenset({0}),
-    )
-
-
 def others(m: Maker) -> Iterator[Draft]:
     """Yield cases of operators that ONNX's own domain has under the same name, or nearly."""
-    name = m.op.rpartition(".")[2]
-    drafts: Mapping[str, Callable[[], list[Draft]]] = {
-        "CDist": lambda: [Draft("plain", [m.x(m.n, 4), m.x(5, 4)], {"metric": "euclidean"})],
-        "ConvTransposeWithDynamicPads": lambda: [Draft("plain", [m.x(m.n, 3, 4, 4), m.x(3, 2, 3, 3), m.ints(1, 1, 1, 1)])],
-        "CropAndResize": lambda: [
-            Draft("plain", [m.x(2, 2, 6, 6), m.array([[0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9]]), m.array([0, 1], "i32"), m.array([3, 4], "i32")])
-        ],
-        "ExpandDims": lambda: [Draft("plain", [m.x(m.n, 3), m.array(1, "i32")])],
-        "GatherND": lambda: [Draft("plain", [m.x(4, 3, m.n), m.array([[0, 1], [3, 2]], "i64")])],
-        "GridSample": lambda: [Draft("plain", [m.x(m.n, 2, 5, 6), m.x(m.n, 3, 4, 2, low=-1, high=1)], runtime=frozenset({1}))],
-        "Inverse": lambda: [Draft("plain", [m.x(m.n, 3, 3)])],
-        "NhwcMaxPool": lambda: [Draft("plain", [m.x(m.n, 6, 6, 3)], {"kernel_shape": [2, 2]})],
-        "Pad": lambda: [Draft("plain", [m.x(m.n, 3), m.ints(0, 1, 1, 0), m.x(1)])],
-        "Range": lambda: [Draft("plain", [m.array(1), m.array(9), m.array(2)])],
-        "Trilu": lambda: [Draft("plain", [m.x(m.n, 4, 5)]), Draft("lower", [m.x(m.n, 4, 5)], {"upper": 0})],
-        "Unique": lambda: [Draft("plain", [m.x(m.n * 4)], outputs=3)],
-        "MaxpoolWithMask": lambda: [Draft("plain", [m.x(m.n, 2, 4, 4), m.of("i32", m.n, 2, 4, 4, low=1, high=1)], {"kernel_shape": [2, 2]})],
-        "MurmurHash3": lambda: [Draft("plain", [m.x(m.n)])],
-        "UnfoldTensor": lambda: [Draft("plain", [m.x(m.n, 6)], {"size": 2, "step": 2, "dim": 1})],
-    }  # fmt: skip
-    yield from drafts[name]()
+    match m.op.rpartition(".")[2]:
+        case "CDist":
+            yield Draft("plain", [m.x(m.n, 4), m.x(5, 4)], {"metric": "euclidean"})
+        case "ConvTransposeWithDynamicPads":
+            yield Draft("plain", [m.x(m.n, 3, 4, 4), m.x(3, 2, 3, 3), m.ints(1, 1, 1, 1)])
+        case "CropAndResize":
+            boxes = m.array([[0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9]])
+            yield Draft("plain", [m.x(2, 2, 6, 6), boxes, m.array([0, 1], "i32"), m.array([3, 4], "i32")])
+        case "ExpandDims":
+            yield Draft("plain", [m.x(m.n, 3), m.array(1, "i32")])
+        case "GatherND":
+            yield Draft("plain", [m.x(4, 3, m.n), m.array([[0, 1], [3, 2]], "i64")])
+        case "GridSample":
+            grid = m.x(m.n, 3, 4, 2, low=-1, high=1)
+            yield Draft("plain", [m.x(m.n, 2, 5, 6), grid], runtime=frozenset({1}))
+        case "Inverse":
+            yield Draft("plain", [m.x(m.n, 3, 3)])
+        case "MaxpoolWithMask":
+            mask = m.of("i32", m.n, 2, 4, 4, low=1, high=1)
+            yield Draft("plain", [m.x(m.n, 2, 4, 4), mask], {"kernel_shape": [2, 2]}, runtime=frozenset({1}))
+        case "MurmurHash3":
+            yield Draft("plain", [m.x(m.n)])
+        case "NhwcMaxPool":
+            yield Draft("plain", [m.x(m.n, 6, 6, 3)], {"kernel_shape": [2, 2]})
+        case "Pad":
+            yield Draft("plain", [m.x(m.n, 3), m.ints(0, 1, 1, 0), m.x(1)])
+        case "Range":
+            yield Draft("plain", [m.array(1), m.array(9), m.array(2)])
+        case "Trilu":
+            yield Draft("plain", [m.x(m.n, 4, 5)])
+            yield Draft("lower", [m.x(m.n, 4, 5)], {"upper": 0})
+        case "UnfoldTensor":
+            yield Draft("plain", [m.x(m.n, 6)], {"size": 2, "step": 2, "dim": 1})
+        case "Unique":
+            yield Draft("plain", [m.x(m.n * 4)], outputs=3)
 
 
 _OF: Mapping[Callable[[Maker], Iterator[Draft]], Mapping[str, tuple[str, ...]]] = {
+    **recipes_contrib_quantised.OF,
     activation: {"Gelu": _F, "QuickGelu": _F, "FastGelu": _F, "BiasGelu": _F},
     attention: {"Attention": _F},
     embed_norm: {"EmbedLayerNormalization": _F},
     fused: {"FusedConv": ("f32",), "FusedGemm": ("f32",), "FusedMatMul": _F, "TransposeMatMul": ("f32",)},
-    gathered: {"GatherBlockQuantized": ("u4", "i4")},
     group_query: {"GroupQueryAttention": _F},
-    lstm: {"DynamicQuantizeLSTM": ("f32",)},
     multi_head: {"MultiHeadAttention": _F},
     nbits: {"MatMulNBits": _F},
     others: {
-        "CDist": ("f32", "f64"), "ConvTransposeWithDynamicPads": ("f32",), "CropAndResize": ("f32",), "ExpandDims": ("f32", "i64"),
-        "GatherND": ("f32", "i64"), "GridSample": ("f32",), "Inverse": ("f32", "f64"), "MaxpoolWithMask": ("f32",),
-        "MurmurHash3": ("i32", "f32"), "NhwcMaxPool": _Q, "Pad": ("f32",), "Range": ("f32", "i32", "i64"), "Trilu": ("f32", "i64", "bool"),
-        "UnfoldTensor": ("f32",), "Unique": ("f32",),
-    },
-    quantise: {"DequantizeLinear": ("u8", "i8", "u16", "i16", "i32"), "QuantizeLinear": ("f32",)},
-    quantised_conv: {"QLinearConv": _Q},
-    quantised_many: {"QLinearConcat": _Q, "QLinearWhere": _Q},
-    quantised_one: {
-        "QLinearAveragePool": _Q, "QLinearGlobalAveragePool": _Q, "QLinearLeakyRelu": _Q, "QLinearSigmoid": _Q,
-        "QLinearSoftmax": _Q,
-    },
-    quantised_pair: {"QLinearAdd": _Q, "QLinearMul": _Q},
-    quantised_products: {
-        "DynamicQuantizeMatMul": ("f32",), "MatMulInteger16": ("i16",), "MatMulIntegerToFloat": _Q, "QAttention": ("u8",),
-        "QGemm": _Q,
+        **dict.fromkeys(
+            (
+                "ConvTransposeWithDynamicPads", "CropAndResize", "GridSample", "MaxpoolWithMask", "Pad", "UnfoldTensor",
+                "Unique",
+            ),
+            ("f32",),
+        ),
+        "CDist": ("f32", "f64"), "ExpandDims": ("f32", "i64"), "GatherND": ("f32", "i64"), "Inverse": ("f32", "f64"),
+        "MurmurHash3": ("i32", "f32"), "NhwcMaxPool": ("u8", "i8"), "Range": ("f32", "i32", "i64"),
+        "Trilu": ("f32", "i64", "bool"),
     },
     rotary: {"RotaryEmbedding": _F},
     skip_norm: {"SkipLayerNormalization": _F, "SkipSimplifiedLayerNormalization": _F},

@@ -61,8 +61,10 @@ def imputer(m: Maker) -> Iterator[Draft]:
 def label_encoder(m: Maker) -> Iterator[Draft]:
     """Yield cases of LabelEncoder: from the type that is varied."""
     keys: dict[str, dict[str, Any]] = {
-        "i64": {"keys_int64s": [0, 1, 2]}, "f32": {"keys_floats": [0.0, 1.0, 2.0]}, "string": {"keys_strings": ["a", "A", "7"]},
-    }  # fmt: skip
+        "i64": {"keys_int64s": [0, 1, 2]},
+        "f32": {"keys_floats": [0.0, 1.0, 2.0]},
+        "string": {"keys_strings": ["a", "A", "7"]},
+    }
     if m.version < 2:
         words = {"classes_strings": ["a", "A", "7"], "default_int64": 9, "default_string": "none"}
         yield Draft("plain", [m.x(m.n + 2, high=2)], words)
@@ -129,16 +131,14 @@ def tree_ensemble(m: Maker) -> Iterator[Draft]:
     """Yield a case of TreeEnsemble."""
     import numpy as np
 
-    yield Draft(
-        "plain",
-        [m.x(m.n, 2)],
-        {
-            "n_targets": 1, "tree_roots": [0], "nodes_featureids": [0], "nodes_truenodeids": [0], "nodes_trueleafs": [1],
-            "nodes_falsenodeids": [1], "nodes_falseleafs": [1], "leaf_targetids": [0, 0],
-            "nodes_modes": tensor_of(np.array([0], np.uint8), "modes"), "nodes_splits": tensor_of(m.array([0.5]), "splits"),
-            "leaf_weights": tensor_of(m.array([1.5, -2]), "weights"),
-        },
-    )  # fmt: skip
+    tree: dict[str, Any] = {
+        "n_targets": 1, "tree_roots": [0], "nodes_featureids": [0], "nodes_truenodeids": [0], "nodes_trueleafs": [1],
+        "nodes_falsenodeids": [1], "nodes_falseleafs": [1], "leaf_targetids": [0, 0],
+    }  # fmt: skip
+    tree["nodes_modes"] = tensor_of(np.array([0], np.uint8), "modes")
+    tree["nodes_splits"] = tensor_of(m.array([0.5]), "splits")
+    tree["leaf_weights"] = tensor_of(m.array([1.5, -2]), "weights")
+    yield Draft("plain", [m.x(m.n, 2)], tree)
 
 
 def zip_map(m: Maker) -> Iterator[Draft]:

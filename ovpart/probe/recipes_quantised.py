@@ -13,8 +13,8 @@ def quantise(m: Maker) -> Iterator[Draft]:
     """Yield cases of QuantizeLinear: to each type of the version."""
     from ovpart.probe.schemas import allowed
 
-    small = m.version >= 19 and m.dtype in ("f16", "bf16")
-    scale = m.array(0.25, m.dtype if small else "f32")
+    small = m.version >= 19 and m.dtype in ("f16", "bf16", "i32")
+    scale = m.array(1 if m.dtype == "i32" else 0.25, _short(m, small))
     x = m.x(m.n, 4, low=-4, high=4)
     yield Draft("plain", [x, scale])
     for target in allowed("QuantizeLinear", m.version, "y_zero_point"):
@@ -109,15 +109,11 @@ def qlinear_conv(m: Maker) -> Iterator[Draft]:
 
 def bit_cast(m: Maker) -> Iterator[Draft]:
     """Yield cases of BitCast: to a type of the same width."""
-    from ovpart.model.types import DTYPES, dtype_bits, dtype_number
+    from ovpart.model.types import dtype_bits, dtype_number
 
-    for target in ("f32", "i32", "f16", "i16", "i8", "f64", "i64", "u8", "i4", "u4", "i2", "u2", "c64"):
-        if (
-            target != m.dtype
-            and m.dtype in DTYPES
-            and m.dtype != "string"
-            and dtype_bits(target) == dtype_bits(m.dtype)
-        ):
+    for target in ("f32", "i32", "f16", "i16", "i8", "f64", "i64", "u8", "i4", "u4", "i2", "u2", "c64", "c128"):
+        same_width = m.dtype != "string" and dtype_bits(target) == dtype_bits(m.dtype)
+        if same_width and (target != m.dtype or m.dtype == "c128"):
             yield Draft(f"to {target}", [m.x(m.n, 3)], {"to": dtype_number(target)})
 
 

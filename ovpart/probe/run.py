@@ -71,10 +71,21 @@ def chosen(ops: Collection[str] = ()) -> dict[Key, Case]:
     OptionError
         If there is no recipe for one of them.
     """
+    check_ops(ops)
+    return {case.key: case for case in cases(ops)}
+
+
+def check_ops(ops: Collection[str]) -> None:
+    """Raise where there is no recipe for an operator.
+
+    Raises
+    ------
+    OptionError
+        Naming those.
+    """
     unknown = sorted(set(ops) - set(recipes()))
     if unknown:
         raise OptionError(f"there are no probes for {', '.join(unknown)}: `ovpart ops list` names the operators")
-    return {case.key: case for case in cases(ops)}
 
 
 def job_of(device: str, mine: Mapping[Key, Case]) -> Job:

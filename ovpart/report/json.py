@@ -62,6 +62,7 @@ def as_data(report: Report) -> dict[str, Any]:
         "evidence": None if report.evidence is None else asdict(report.evidence),
         "guards": [{"kind": g.kind, "inputs": list(g.inputs), "bound": g.bound} for g in report.guards],
         "guarded_nodes": report.guarded_nodes,
+        "table_differs": [asdict(difference) for difference in report.table_differs],
         "options": [{"name": o.name, "value": _plain(o.value), "origin": o.origin} for o in report.options],
         "runs": _runs(report),
         "variants": None if report.variants is None else dict(report.variants),

@@ -21,6 +21,7 @@ from ovpart.runtime.guards import merge
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ovpart.capability.measured import Difference
     from ovpart.options import Options
     from ovpart.placement.nested import Path as ScopePath
     from ovpart.placement.nested import ScopeState
@@ -79,6 +80,8 @@ class Report:
         where no body has a plan of its own, or nothing ran.
     evidence : EvidenceFact or None
         Where what trials taught is kept; ``None`` for a plan, and with ``evidence="off"``.
+    table_differs : tuple of Difference
+        Where the packages and the processor are not those that the support table was measured with.
     """
 
     model: str
@@ -103,6 +106,7 @@ class Report:
     compiles: Mapping[str, Mapping[str, int]]
     variants: Mapping[str, int] | None
     evidence: EvidenceFact | None
+    table_differs: tuple[Difference, ...]
     _blockers: Callable[[], tuple[Blocker, ...]] = field(compare=False)
     scopes: tuple[ScopeFact, ...] = ()
     executed_flops: float | None = None
@@ -188,6 +192,7 @@ def make_report(
     compiles: Mapping[str, Mapping[str, int]] | None = None,
     variants: Mapping[str, int] | None = None,
     inside: Mapping[ScopePath, ScopeState] | None = None,
+    table_differs: Sequence[Difference] = (),
 ) -> Report:
     """Gather the facts of a plan and of its runs.
 
@@ -202,6 +207,7 @@ def make_report(
     demotions : sequence of Demotion
         What engines refused.
     engines, planning_ms, emulated_on, runs, evidence, compiles, variants : optional
+    engines, planning_ms, emulated_on, runs, compiles, variants, table_differs : optional
         As in :class:`Report`, where known.
     what_if : callable, optional
         Makes the plan anew as if the nodes with these indices were supported; by default the plan's own labels are
@@ -241,6 +247,7 @@ def make_report(
         compiles=compiles or {},
         variants=variants,
         evidence=evidence,
+        table_differs=tuple(table_differs),
         _blockers=cache(partial(blockers_of, plan, fallbacks, what_if)),
         scopes=scopes_of(plan, inside or {}),
         executed_flops=executed_share(plan, inside or {}),

@@ -91,6 +91,9 @@ def _header(report: Report) -> Iterator[str]:
         else:
             row = f"{row}   {part}" if row else part
     yield row
+    if report.table_differs:
+        told = ", ".join(map(str, report.table_differs))
+        yield from _wrapped(f"{told}: `ovpart ops check` says whether the table holds", "  ", "  ")
 
 
 def _version(engine: str, words: str) -> str:

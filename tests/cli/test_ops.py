@@ -37,3 +37,18 @@ def test_probe_measures_and_finds_the_table_right(ovpart_cli, tmp_path):
 
 def test_probe_of_a_device_that_is_not_there_ends_with_4(ovpart_cli):
     assert ovpart_cli("ops", "probe", "--device", "TPU", "--op", "Sign").code == 4
+
+
+def test_check_measures_again_and_says_what_drifted(ovpart_cli):
+    done = ovpart_cli("ops", "check", "--op", "Not", "--workers", "1", "--json")
+    told = json.loads(done.out)
+    assert done.code == 0
+    assert told["cases"] > 0
+    assert (told["lost"], told["changed"]) == ([], [])
+    assert told["about"]["device"] == "CPU"
+
+
+def test_coverage_is_printed(ovpart_cli):
+    done = ovpart_cli("ops", "coverage")
+    assert done.code == 0
+    assert "operator × version × dtype" in done.out.splitlines()[0]

@@ -10,8 +10,7 @@ import pytest
 from ovpart.errors import ModelError
 from ovpart.model.read import read_model
 from ovpart.probe.case import FORMS
-from ovpart.probe.cases import cases, dtypes, recipes
-from ovpart.probe.schemas import versions
+from ovpart.probe.cases import cases, dtypes, numbers, recipes
 
 SOME = ("Add", "Cast", "Clip", "Where")
 
@@ -37,8 +36,8 @@ def test_every_version_and_dtype_has_a_valid_case(op):
         except ModelError as error:
             pytest.fail(f"{case.key}: {error}")
         seen.add((case.key.version, case.key.dtype))
-    assert {version for version, _ in seen} == set(versions(op))
-    assert seen == {(version, dtype) for version in versions(op) for dtype in dtypes(op, version)}
+    assert {version for version, _ in seen} == set(numbers(op))
+    assert seen == {(version, dtype) for version in numbers(op) for dtype in dtypes(op, version)}
 
 
 def test_dynamic_forms_are_fed_two_shapes():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 
 from ovpart.capability.demotion import Demotion
+from ovpart.capability.measured import Difference
 from ovpart.options import resolve
 from ovpart.placement.race import Outcome
 from ovpart.report.facts import RunFacts
@@ -111,3 +113,13 @@ def test_line_of_a_model_that_is_delegated_whole(report_of):
 )
 def test_percent_calls_only_the_whole_whole_and_only_nothing_nothing(share, words):
     assert percent(share) == words
+
+
+def test_a_table_measured_elsewhere_is_said(report_of):
+    differs = [Difference("openvino", "2026.4.1", "2025.4.1"), Difference("isa", "avx2", "amx")]
+    text = str(report_of(table_differs=differs))
+    assert "openvino 2025.4.1 (the table was measured with 2026.4.1)" in text
+    assert "`ovpart ops check`" in text
+    assert "ops check" not in str(report_of())
+    data = json.loads(report_of(table_differs=differs).to_json())
+    assert data["table_differs"][1] == {"what": "isa", "measured": "avx2", "found": "amx"}
