@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit models models-test long packaging stress giants conformance clean
+.PHONY: help setup demo test lint types unit models models-test long packaging stress giants decode conformance clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -69,6 +69,9 @@ long: setup ## the tests that take minutes
 packaging: setup ## build wheel and sdist, and install each, and editable, into an empty environment
 	@echo "pytest on what is built and installed"
 	@$(PYTEST) tests/packaging
+
+decode: setup ## a decoder with a key/value cache, 256 steps, beside onnxruntime with IO binding and openvino
+	@$(BIN)/python benchmarks/decode.py
 
 giants: setup ## memory of a model with 4.3 GB of weights, beside openvino; needs 10 GB of memory and 5 GB of disk
 	@$(BIN)/python benchmarks/giants.py

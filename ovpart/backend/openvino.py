@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ovpart.backend.base import Cut, Port
 from ovpart.backend.cut import port
+from ovpart.backend.openvino_attention import safe_for_attention
 from ovpart.backend.openvino_devices import CONTEXT, OpenVINODevices, import_openvino
 from ovpart.backend.openvino_model import (
     bound_ports,
@@ -170,7 +171,7 @@ class OpenVINOBackend(OpenVINODevices):
 
     def _compiled(self, model: openvino.Model, device: str, options: Mapping[str, object]) -> openvino.CompiledModel:
         """Compile, in the user's OpenCL context where one was given."""
-        properties = dict(options)
+        properties = safe_for_attention(model, device, options)
         address = properties.pop(CONTEXT, None)
         if address is None:
             return self.core.compile_model(model, device, properties)
