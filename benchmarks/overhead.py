@@ -68,6 +68,7 @@ def small_cut(ports: int) -> Cut:
 
 
 def backends() -> dict[str, Any]:
+    """Return the engines that are measured, by name."""
     from ovpart.backend.onnxruntime import OnnxRuntimeBackend
     from ovpart.backend.openvino import OpenVINOBackend
 
@@ -94,6 +95,7 @@ def bare(engine: str, cut: Cut) -> Call:
 
 
 def ways(engine: str, backend: Any, ports: int) -> dict[str, Call]:
+    """Return the ways to run one small model: the engine itself, the schedule, with checks, step by step."""
     cut = small_cut(ports)
     executable: Executable = backend.compile(cut, "CPU", {"num_threads": 1})
     names = [port.name for port in cut.outputs]
@@ -111,6 +113,7 @@ def ways(engine: str, backend: Any, ports: int) -> dict[str, Call]:
 
 
 def measure(engine: str, backend: Any, ports: int, rounds: int) -> list[Row]:
+    """Time every way in turn, `rounds` times, and hold each round against the engine itself in it."""
     calls = ways(engine, backend, ports)
     rng = np.random.default_rng(0)
     feeds = [{f"x{i}": rng.standard_normal((1, ELEMENTS), np.float32) for i in range(ports)} for _ in range(CALLS)]
@@ -131,6 +134,7 @@ def measure(engine: str, backend: Any, ports: int, rounds: int) -> list[Row]:
 
 
 def main() -> int:
+    """Measure all and print a table, or JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--json", action="store_true")

@@ -282,9 +282,10 @@ def test_trap_28_importing_sends_no_usage_data():
     code = """
 import sys
 from ovpart.backend.openvino import OpenVINOBackend
-assert "openvino" not in sys.modules
+print("openvino" in sys.modules)
 OpenVINOBackend().devices()
-assert "openvino" in sys.modules
-assert not [name for name in sys.modules if name.startswith("openvino_telemetry")], "the sender is loaded"
+print("openvino" in sys.modules)
+print([name for name in sys.modules if name.startswith("openvino_telemetry")])
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=120, capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["False", "True", "[]"]

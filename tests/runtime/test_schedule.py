@@ -1,11 +1,8 @@
-"""The walk: order, memory, threads, failures."""
+"""The walk: order, outputs, threads, times."""
 
 from __future__ import annotations
 
-import gc
 import threading
-import tracemalloc
-import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,31 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ovpart.errors import InputError, PlanError, RunError
-from ovpart.runtime.schedule import Schedule, bind_schedule
-from tests.runtime.numpy_step import NumpyStep, PlannedStep, port
-
-F = np.float32
-
-
-def bind(inputs: str, outputs: str, *steps: tuple[str, NumpyStep], **options: Any) -> Schedule:
-    return bind_schedule([port(name) for name in inputs.split()], outputs.split(), steps, **options)
-
-
-def diamond(**options: Any) -> tuple[Schedule, dict[str, NumpyStep]]:
-    # x -> a -> b -> y      a = x + 1, b = a * 2, c = a - 3, y = b + c
-    #      a -> c -> y
-    steps = {
-        "A": NumpyStep(lambda x: x + 1, ["x"], ["a"]),
-        "B": NumpyStep(lambda a: a * 2, ["a"], ["b"]),
-        "C": NumpyStep(lambda a: a - 3, ["a"], ["c"]),
-        "D": NumpyStep(lambda b, c: b + c, ["b", "c"], ["y"]),
-    }
-    return bind("x", "y", *steps.items(), **options), steps
-
-
-def diamond_value(x: np.ndarray) -> np.ndarray:
-    return (x + 1) * 2 + ((x + 1) - 3)
+from ovpart.errors import InputError, PlanError
+from tests.runtime.numpy_step import NumpyStep, PlannedStep
+from tests.runtime.small_schedules import F, bind, diamond, diamond_value
 
 
 def test_steps_run_in_order_and_meet_again() -> None:
@@ -65,41 +40,6 @@ def test_one_step_in_graph_order_goes_the_direct_way() -> None:
     assert not bind("a b", "p d", ("S", step))._whole.direct
     assert not bind("a b", "d", ("S", step))._whole.direct
     assert not bind("a b", "d p a", ("S", step))._whole.direct
-
-
-def test_a_slot_is_released_after_its_last_reader() -> None:
-    alive: list[weakref.ref[np.ndarray]] = []
-    seen: list[int] = []
-
-    def grow(x: np.ndarray) -> np.ndarray:
-        gc.collect()
-        seen.append(sum(ref() is not None for ref in alive))
-        value = x + 1
-        alive.append(weakref.ref(value))
-        return value
-
-    class Forgetful(NumpyStep):
-        """Keeps nothing after a run, so that only the schedule's references are counted."""
-
-        def bind(self) -> Any:
-            request = super().bind()
-            take = request.take_output
-
-            def forget(index: int) -> Any:
-                value, request.results[index], request.values = take(index), None, [None]
-                return value
-
-            request.take_output = forget  # type: ignore[method-assign]
-            return request
-
-    names = ["x", *(f"v{i}" for i in range(6))]
-    steps = [(f"S{i}", Forgetful(grow, [names[i]], [names[i + 1]])) for i in range(6)]
-    bind("x", "v5", *steps).run({"x": np.zeros(3, F)})
-    assert seen == [0, 1, 1, 1, 1, 1]  # a step sees the value it reads, and none of those before
-
-    alive.clear(), seen.clear()
-    bind("x", "v0 v5", *steps).run({"x": np.zeros(3, F)})
-    assert seen == [0, 1, 2, 2, 2, 2]  # v0 is an output: it stays
 
 
 def test_wanted_outputs_run_only_the_steps_they_need() -> None:
@@ -137,60 +77,9 @@ def test_many_choices_of_outputs_do_not_grow_the_schedule() -> None:
     assert len(schedule._routes) <= 32
 
 
-@pytest.mark.parametrize("reuse", [False, True])
-def test_outputs_are_not_overwritten_by_later_runs(reuse: bool) -> None:
-    schedule = bind("x", "y", ("S", NumpyStep(lambda x: x * 2, ["x"], ["y"], reuse=reuse)))
-    first = schedule.run({"x": np.ones(4, F)})[0]
-    schedule.run({"x": np.full(4, 9, F)})
-    assert first.tolist() == [2, 2, 2, 2]
-
-
-def test_an_input_that_is_an_output_is_copied() -> None:
-    schedule = bind("x w", "x y x", ("S", NumpyStep(lambda x: x + 1, ["x"], ["y"])))
-    x = np.zeros(2, F)
-    values = schedule.run({"x": x, "w": x})
-    assert not any(np.shares_memory(value, x) for value in values)
-    values[0][:] = 5
-    assert values[2].tolist() == [0, 0]
-    assert x.tolist() == [0, 0]
-
-
-def test_a_constant_that_is_an_output_cannot_be_spoilt_by_its_reader() -> None:
-    schedule = bind("x", "k y", ("S", NumpyStep(lambda x: x, ["x"], ["y"])), constants={"k": np.ones(2, F)})
-    schedule.run({"x": np.zeros(1, F)})[0][:] = 7
-    assert schedule.run({"x": np.zeros(1, F)})[0].tolist() == [1, 1]
-
-
 def test_a_graph_without_steps_gives_inputs_and_constants() -> None:
     schedule = bind("x", "k x", constants={"k": np.ones(2, F)})
     assert [v.tolist() for v in schedule.run({"x": np.zeros(1, F)})] == [[1, 1], [0]]
-
-
-@pytest.mark.parametrize(
-    "function",
-    [lambda x: x, lambda x: x[:], lambda x: x.reshape(-1)[::-1]],
-    ids=["the input", "a view", "a view of a view"],
-)
-def test_an_executable_that_hands_back_its_input_is_caught(function: Any) -> None:
-    for outputs in ("y", "y z"):
-        step = NumpyStep(lambda x: (function(x), x + 1), ["x"], ["y", "z"])
-        x = np.arange(3, dtype=F)
-        for value in bind("x", outputs, ("S", step)).run({"x": x}):
-            assert not np.shares_memory(value, x)
-    step = NumpyStep(function, ["x"], ["y"])
-    assert not np.shares_memory(bind("x", "y", ("S", step)).run({"x": x})[0], x)
-
-
-def test_outputs_that_share_memory_inside_an_executable_are_parted() -> None:
-    def twice(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        value = x + 1
-        return value, value[:2]
-
-    a, b = bind("x", "a b", ("S", NumpyStep(twice, ["x"], ["a", "b"]))).run({"x": np.zeros(4, F)})
-    assert not np.shares_memory(a, b)
-    same = NumpyStep(lambda x: (x + 1,) * 2, ["x"], ["a", "b"])
-    a, b = bind("x", "a b", ("S", same)).run({"x": np.zeros(4, F)})
-    assert not np.shares_memory(a, b)
 
 
 def test_two_outputs_of_the_same_value() -> None:
@@ -239,130 +128,6 @@ def test_a_run_does_not_wait_for_another() -> None:
     with ThreadPoolExecutor(2) as threads:
         runs = [threads.submit(schedule.run, {"x": np.full(1, i, F)}) for i in range(2)]
         assert [run.result()[0][0] for run in runs] == [1, 2]
-
-
-def test_memory_is_flat_over_many_runs_with_changing_shapes() -> None:
-    schedule, _ = diamond()
-    feeds = [{"x": np.zeros(size, F)} for size in (0, 1, 700, 90, 4000, 30)]
-    for feed in feeds:
-        schedule.run(feed)
-    tracemalloc.start()
-    try:
-        before = tracemalloc.get_traced_memory()[0]
-        for run in range(10_000):
-            schedule.run(feeds[run % len(feeds)])
-        assert tracemalloc.get_traced_memory()[0] - before < 100_000
-    finally:
-        tracemalloc.stop()
-
-
-def test_a_failing_step_leaves_the_schedule_usable() -> None:
-    bad = NumpyStep(lambda x: x + 1, ["a"], ["y"], fail_on=lambda run: run == 2)
-    schedule = bind("x", "y", ("A", NumpyStep(lambda x: x * 2, ["x"], ["a"])), ("B", bad))
-    x = np.ones(2, F)
-    assert schedule.run({"x": x})[0].tolist() == [3, 3]
-    with pytest.raises(RunError, match="told to fail"):
-        schedule.run({"x": x})
-    assert schedule.run({"x": x})[0].tolist() == [3, 3]
-    assert len(bad.bound) == 2  # the requests of the failed run are not used again
-
-
-def test_an_exception_that_is_no_engine_error_passes_and_drops_the_requests() -> None:
-    bad = NumpyStep(lambda x: x, ["x"], ["y"], fail_on=lambda run: run == 1, error=KeyboardInterrupt())
-    schedule = bind("x", "y", ("A", bad), on_failure=lambda *_: pytest.fail("an interrupt is no engine error"))
-    with pytest.raises(KeyboardInterrupt):
-        schedule.run({"x": np.ones(2, F)})
-    assert schedule.run({"x": np.ones(2, F)})[0].tolist() == [1, 1]
-    assert len(bad.bound) == 2
-
-
-@pytest.mark.parametrize("steps", [1, 3])
-def test_on_failure_answers_for_the_run(steps: int) -> None:
-    told: list[tuple[str, str, list[str]]] = []
-
-    def elsewhere(cluster: str, error: RunError, feed: Any) -> list[np.ndarray]:
-        told.append((cluster, str(error), list(feed)))
-        return [feed["x"] + 10, feed["x"] + 20]
-
-    chain = [(f"S{i}", NumpyStep(lambda v: v + 1, [f"v{i}" if i else "x"], [f"v{i + 1}"])) for i in range(steps - 1)]
-    bad = NumpyStep(lambda v: (v, v), [f"v{steps - 1}" if chain else "x"], ["y", "z"], fail_on=lambda run: True)
-    schedule = bind("x", "y z", *chain, ("bad", bad), on_failure=elsewhere)
-    x = np.zeros(1, F)
-    assert [v.tolist() for v in schedule.run({"x": x})] == [[10], [20]]
-    assert [v.tolist() for v in schedule.run({"x": x}, ["z"])] == [[20]]
-    a, b = schedule.run({"x": x}, ["z", "z"])
-    assert not np.shares_memory(a, b)
-    assert told == [("bad", "the step was told to fail", ["x"])] * 3
-
-
-def test_on_failure_may_raise() -> None:
-    def refuse(cluster: str, error: RunError, feed: Any) -> list[Any]:
-        raise error
-
-    bad = NumpyStep(lambda x: x, ["x"], ["y"], fail_on=lambda run: True)
-    with pytest.raises(RunError, match="told to fail"):
-        bind("x", "y", ("S", bad), on_failure=refuse).run({"x": np.zeros(1, F)})
-
-
-def test_requests_that_cannot_be_made_are_a_failure_of_their_cluster() -> None:
-    class Unbindable(NumpyStep):
-        def bind(self) -> Any:
-            raise RunError("no memory for requests")
-
-    told: list[str] = []
-
-    def elsewhere(cluster: str, error: RunError, feed: Any) -> list[Any]:
-        told.append(f"{cluster}: {error}")
-        return [feed["x"]]
-
-    steps = (("A", NumpyStep(lambda x: x, ["x"], ["a"])), ("B", Unbindable(lambda a: a, ["a"], ["y"])))
-    bind("x", "y", *steps, on_failure=elsewhere).run({"x": np.zeros(1, F)})
-    assert told == ["B: no memory for requests"]
-    with pytest.raises(RunError, match="no memory for requests"):
-        bind("x", "y", *steps).run({"x": np.zeros(1, F)})
-
-
-def test_close_lets_go_of_requests_and_refuses_later_runs() -> None:
-    schedule, steps = diamond()
-    schedule.run({"x": np.zeros(1, F)})
-    (request,) = steps["A"].bound
-    assert request() is not None
-    schedule.close()
-    assert request() is None
-    with pytest.raises(RunError, match="closed"):
-        schedule.run({"x": np.zeros(1, F)})
-    schedule.close()
-
-
-def test_close_during_a_run_lets_it_end_and_keeps_nothing() -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    def wait(x: np.ndarray) -> np.ndarray:
-        begun.set()
-        assert go_on.wait(10)
-        return x + 1
-
-    step = NumpyStep(wait, ["x"], ["y"])
-    schedule = bind("x", "y", ("S", step))
-    with ThreadPoolExecutor(1) as threads:
-        run = threads.submit(schedule.run, {"x": np.zeros(1, F)})
-        assert begun.wait(10)
-        schedule.close()
-        go_on.set()
-        assert run.result()[0].tolist() == [1]
-    assert len(schedule._pool) == 0
-
-
-def test_dropping_a_schedule_frees_its_executables_at_once() -> None:
-    schedule, steps = diamond()
-    schedule.run({"x": np.zeros(1, F)})
-    step = weakref.ref(steps.pop("A"))
-    gc.disable()
-    try:
-        del schedule
-        assert step() is None
-    finally:
-        gc.enable()
 
 
 def test_times_add_up_over_parts_threads_and_failed_runs() -> None:

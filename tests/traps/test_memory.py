@@ -16,7 +16,7 @@ from ovpart.backend.openvino import OpenVINOBackend
 from ovpart.errors import CompileError
 from ovpart.model.read import read_model
 from ovpart.testing.cuts import compute, cut_of, relu
-from tests.traps.trial import alike, engine_of, hold, in_process, model, reference, with_constants
+from tests.traps.trial import alike, engine_of, hold, in_process, model, reference, with_constants, wrong
 
 BACKENDS = {"openvino": OpenVINOBackend, "onnxruntime": OnnxRuntimeBackend}
 
@@ -142,12 +142,15 @@ def test_trap_18_outputs_may_grow(op):
     body = {"Expand": "y = Expand(x, s)", "NonZero": "f = Cast <to = 9> (s)  e = Expand(x, s)  y = NonZero(e)"}[op]
     shape, word = {"Expand": ("[a,b]", "float"), "NonZero": ("[2,k]", "int64")}[op]
     proto = model(f"g (float[1,1] x, int64[2] s) => ({word}{shape} y) {{ {body} }}")
-    hold(
-        proto,
-        *(
-            {"x": np.ones((1, 1), np.float32), "s": np.array(s)}
-            for s in ([2, 3], [40, 500], [1, 1], [0, 4], [900, 1000])
-        ),
+    assert (
+        wrong(
+            proto,
+            *(
+                {"x": np.ones((1, 1), np.float32), "s": np.array(s)}
+                for s in ([2, 3], [40, 500], [1, 1], [0, 4], [900, 1000])
+            ),
+        )
+        == []
     )
 
 
@@ -180,7 +183,7 @@ def test_trap_19_both_kinds_of_int64_are_taken(name, letter):
 @pytest.mark.parametrize("options", [{"min_gain": 0}, {"min_gain": 0, "exclude": ["Neg"]}, {}])
 def test_trap_19_scalars_stay_scalars(options):
     proto = model("g (float x) => (float y) { a = Exp(x)  b = Neg(a)  y = Abs(b) }")
-    hold(proto, {"x": np.array(0.5, np.float32)}, **options)
+    assert wrong(proto, {"x": np.array(0.5, np.float32)}, **options) == []
     session = ovpart.Session(proto, **options)
     strided = np.array([1, 0.5], np.float32)[::-1]
     for x in (np.float32(0.5), np.broadcast_to(np.float32(0.5), ()), strided[0:1].reshape(())):
@@ -247,7 +250,8 @@ def test_trap_31_a_cast_that_changes_nothing_writes_to_no_input(case):
     """Openvino 2026.4.1 writes its result into the input of the run before, which the caller still holds."""
     outputs = "float[n,m] y, float[n,m] z" if "z = " in CASTS[case] else "float[n,m] y"
     likes = ", float[k] like" if "like" in CASTS[case] else ""
-    in_process(f"""
+    assert (
+        in_process(f"""
 import numpy as np
 import ovpart
 from tests.traps.trial import engine_of, model
@@ -266,6 +270,8 @@ for rows, columns in [(3, 4), (5, 6), (2, 2), (64, 1000), (1, 7), (300, 300), (0
         assert np.array_equal(mine, as_it_was), "an input was written to"
         assert np.array_equal(answer, as_given), "an answer was written to"
 """)
+        == ""
+    )
 
 
 # -- 32: graphs that do nothing -------------------------------------------------------------------------------------
