@@ -21,6 +21,7 @@ from ovpart.backend.openvino_model import (
     reads,
     wanted_inside,
 )
+from ovpart.backend.openvino_precision import compile_exactly, exact_options
 from ovpart.backend.openvino_types import short_name
 from ovpart.backend.words import node_in_words, shortened
 from ovpart.errors import CompileError, OptionError
@@ -39,8 +40,9 @@ class OpenVINOBackend(OpenVINODevices):
 
     `config` of the compile methods takes openvino's own properties, in capitals, which go over the defaults
     (``INFERENCE_PRECISION_HINT=f32``, ``DYNAMIC_QUANTIZATION_GROUP_SIZE=0``, ``PERFORMANCE_HINT=LATENCY``,
-    ``NUM_STREAMS=1``, each where the device has it), ``num_threads`` (int; 0 or absent: openvino chooses), and
-    ``context`` (int: the address of a cl_context that a GPU's clusters are compiled in).
+    ``NUM_STREAMS=1``, each where the device has it; on the CPU ``LP_TRANSFORMS_MODE=NO`` for quantised cuts),
+    ``num_threads`` (int; 0 or absent: openvino chooses), and ``context`` (int:
+    the address of a cl_context that a GPU's clusters are compiled in).
 
     Parameters
     ----------
@@ -66,7 +68,7 @@ class OpenVINOBackend(OpenVINODevices):
             If openvino has no property that `config` names, or not with that value.
         """
         self._check_device(device)
-        options = self._options(device, config)
+        options = exact_options(cut.proto.graph, device, self._options(device, config), config)
         crash = crash_in(cut)
         if crash is not None:
             raise CompileError(f"openvino was not asked: {crash[0]}", stage="read", node=crash[1])
@@ -92,7 +94,7 @@ class OpenVINOBackend(OpenVINODevices):
         outputs = tuple(port(name, graph.type_of(name)) for name in graph.outputs)
         used = reads(model.proto.graph) | set(graph.outputs)
         source = model.source if isinstance(model.source, bytes | Path) else model.source.SerializeToString()
-        options = self._options(device, config)
+        options = exact_options(model.proto.graph, device, self._options(device, config), config)
         read = self._step("convert", None, lambda: self.core.read_model(source))
         slots = self._step("convert", None, lambda: bound_ports(read, inputs, outputs, used))
         compiled = self._step("compile", None, lambda: self._compiled(read, device, options), config)
@@ -174,7 +176,7 @@ class OpenVINOBackend(OpenVINODevices):
         properties = safe_for_attention(model, device, options)
         address = properties.pop(CONTEXT, None)
         if address is None:
-            return self.core.compile_model(model, device, properties)
+            return compile_exactly(self.core, model, device, properties)
         context = self.core.create_context(device, {"CONTEXT_TYPE": "OCL", "OCLCONTEXT": address})
         return self.core.compile_model(model, context, properties)
 

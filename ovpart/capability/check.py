@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ovpart.capability.amplified import hold_amplified
 from ovpart.capability.control import apply_exclude, apply_pin
 from ovpart.capability.infinities import may_hold
 from ovpart.capability.ranges import Proof, Ranges
@@ -78,7 +79,7 @@ def check(
     """
     checker = _Checker(model, device, table, unknown or table.unknown(device), semantics)
     scope = main_scope(model)
-    verdicts = checker.guarded(scope, checker.scope(scope))
+    verdicts = hold_amplified(checker.guarded(scope, checker.scope(scope)), model.graph)
     verdicts = apply_pin(verdicts, model.graph, pin, device)
     return tuple(apply_exclude(verdicts, model.graph, exclude, pin))
 

@@ -22,8 +22,10 @@ Compute: TypeAlias = Callable[[Mapping[str, Array]], "dict[str, Array]"]
 """Takes a feed, gives values by name."""
 PLAINEST = "none"
 """The level that all others are held against: each node computed as it stands."""
-LEVELS = ("basic", "extended", "all")
-"""The others."""
+LEVELS = ("basic", "extended", "all", "precise")
+"""The others. ``"precise"`` is all of them with 8-bit products that do not saturate, which onnxruntime leaves out on
+processors without VNNI unless told (``session.x64quantprecision``)."""
+_PRECISE = {"optimization": "all", "session.x64quantprecision": "1"}
 _JUDGE = Verdict(State.UNSUPPORTED, "onnxruntime is the judge", "verify")
 
 
@@ -35,14 +37,14 @@ class AtLevel:
     backend : Backend
         onnxruntime's.
     level : str
-        ``"none"``, ``"basic"``, ``"extended"`` or ``"all"``.
+        ``"none"``, ``"basic"``, ``"extended"``, ``"all"`` or ``"precise"``.
     """
 
     name = FALLBACK.engine
 
     def __init__(self, backend: Backend, level: str) -> None:
         self.backend = backend
-        self.level = level
+        self.settings: Mapping[str, object] = _PRECISE if level == "precise" else {"optimization": level}
 
     def devices(self) -> Sequence[Device]:
         """Return onnxruntime's devices."""
@@ -54,11 +56,11 @@ class AtLevel:
 
     def compile(self, cut: Cut, device: str, config: Mapping[str, object]) -> Executable:
         """Compile a cut at the level."""
-        return self.backend.compile(cut, device, {**config, "optimization": self.level})
+        return self.backend.compile(cut, device, {**config, **self.settings})
 
     def compile_whole(self, model: Model, device: str, config: Mapping[str, object]) -> Executable:
         """Compile the untouched model at the level."""
-        return self.backend.compile_whole(model, device, {**config, "optimization": self.level})
+        return self.backend.compile_whole(model, device, {**config, **self.settings})
 
     def load(self, blob: bytes | memoryview, cut: Cut, device: str, config: Mapping[str, object]) -> Executable:
         """Refuse, as onnxruntime does."""
@@ -112,14 +114,21 @@ def source_outputs(model: Model, engines: Engines, *, level: str = PLAINEST) -> 
     except CompileError:
         return None
 
-    def compute(feed: Mapping[str, Array]) -> dict[str, Array]:
-        request = executable.bind()
-        for index, end in enumerate(executable.inputs):
-            request.set_input(index, feed[end.name])
-        request.run()
-        return {end.name: request.take_output(index) for index, end in enumerate(executable.outputs)}
+    return lambda feed: run_executable(executable, feed)
 
-    return compute
+
+def run_executable(executable: Executable, feed: Mapping[str, Array]) -> dict[str, Array]:
+    """Run an executable once, by names; raises what its request raises."""
+    request = executable.bind()
+    for index, end in enumerate(executable.inputs):
+        request.set_input(index, feed[end.name])
+    request.run()
+    return {end.name: request.take_output(index) for index, end in enumerate(executable.outputs)}
+
+
+def run_named(schedule: Schedule, feed: Mapping[str, Array]) -> dict[str, Array]:
+    """Run a schedule; its outputs by name."""
+    return dict(zip(schedule.output_names, schedule.run(feed), strict=True))
 
 
 def _plan(model: Model, engines: Engines, demotions: Sequence[Demotion]) -> Plan:

@@ -18,7 +18,7 @@ from ovpart.model.graph import Model
 from ovpart.model.variants import with_input_shapes
 from ovpart.placement.form import Form
 from ovpart.placement.measure import difference
-from ovpart.placement.tolerance import judge
+from ovpart.placement.tolerance import judged
 from ovpart.runtime.guards import violated
 
 MOST_KEPT = 8
@@ -131,7 +131,7 @@ class StaticForms:
     def _agrees(self, form: Form, feed: Mapping[str, Array]) -> bool:
         """Whether a variant answers a feed as the form of open shapes does."""
         pairs = zip(form.run(feed, None), self._usual.run(feed, None), strict=True)
-        return all(judge(difference(mine, theirs)).is_right for mine, theirs in pairs)
+        return all(judged(difference(mine, theirs)).is_right for mine, theirs in pairs)
 
     def _give_up(self, shapes: Shapes, why: str) -> None:
         self._count("given_up")

@@ -75,7 +75,7 @@ class Judgement:
     by: str
 
 
-def judge(found: Difference, *, tolerance: float | None = None, spread: Spread | None = None) -> Judgement:
+def judged(found: Difference, *, tolerance: float | None = None, spread: Spread | None = None) -> Judgement:
     """Tell whether a difference is explained.
 
     Parameters

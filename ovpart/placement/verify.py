@@ -14,11 +14,13 @@ from ovpart.backend.cut import port
 from ovpart.errors import CompileError, InputError, RunError
 from ovpart.model.graph import Model
 from ovpart.partition.plan import Cluster
+from ovpart.placement.culprit import find_culprit
 from ovpart.placement.engines import Engines
+from ovpart.placement.judge import Judge, summon
 from ovpart.placement.measure import Difference, difference
-from ovpart.placement.oracle import LEVELS, Compute, engines_at, source_outputs, values_schedule
+from ovpart.placement.oracle import LEVELS, Compute, engines_at, run_named, source_outputs, values_schedule
 from ovpart.placement.realise import Realised, compile_cluster
-from ovpart.placement.tolerance import Spread, is_quantised, judge, spread_of
+from ovpart.placement.tolerance import Spread, is_quantised, judged, spread_of
 from ovpart.placement.verification import FAILED, RANDOM, RIGHT, WRONG, Checked, CheckedCluster, Verification
 from ovpart.planning import FALLBACK
 from ovpart.runtime.schedule import Schedule, bind_schedule
@@ -47,62 +49,6 @@ class Asked:
     repeats: int = REPEATS
     inputs: str = "given"
     bisect: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Judge:
-    """What a plan is held against.
-
-    Attributes
-    ----------
-    model : Model
-        With constants folded.
-    engines : Engines
-        Of the session.
-    feeds : tuple of mapping
-        The inputs.
-    values : tuple of mapping
-        For each feed, onnxruntime's value of every boundary and output; the feed itself too.
-    random : frozenset of str
-        Values that onnxruntime gives differently each time, and what depends on them.
-    tolerance : float or None
-        Bound of the user's own.
-    """
-
-    model: Model
-    engines: Engines
-    feeds: tuple[Mapping[str, Array], ...]
-    values: tuple[Mapping[str, Array], ...]
-    random: frozenset[str] = frozenset()
-    tolerance: float | None = None
-
-
-def summon(
-    model: Model,
-    realised: Realised,
-    engines: Engines,
-    feeds: Sequence[Mapping[str, Array]],
-    *,
-    tolerance: float | None = None,
-) -> Judge:
-    """Compute every boundary value and output of a plan on onnxruntime alone.
-
-    Raises
-    ------
-    CompileError, RunError, InputError
-        If onnxruntime cannot compute the model on these inputs: then there is nothing to hold a plan against.
-    """
-    names = [name for cluster in realised.plan.clusters for name in (*cluster.inputs, *cluster.outputs)]
-    names += model.graph.outputs
-    schedule = values_schedule(model, engines, names)
-    try:
-        values = [{**feed, **_run(schedule, feed)} for feed in feeds]
-        again = _run(schedule, feeds[0])
-    finally:
-        schedule.close()
-    # Rounding does not depend on the day, but a random operator's answer does.
-    random = {name for name, value in again.items() if not _agrees(value, values[0][name], tolerance)}
-    return Judge(model, engines, tuple(feeds), tuple(values), frozenset(random), tolerance)
 
 
 def verify_plan(
@@ -135,9 +81,14 @@ def verify_plan(
     CompileError, RunError, InputError
         If onnxruntime cannot compute the model on these inputs.
     """
-    judge_ = summon(model, realised, engines, feeds, tolerance=asked.tolerance)
-    clusters = tuple(check_cluster(judge_, realised, cluster, asked.repeats) for cluster in realised.plan.clusters)
-    outputs, notes = check_outputs(judge_, schedule, asked.repeats)
+    judge = summon(model, realised, engines, feeds, tolerance=asked.tolerance)
+    clusters = tuple(check_cluster(judge, realised, cluster, asked.repeats) for cluster in realised.plan.clusters)
+    outputs, notes = check_outputs(judge, schedule, asked.repeats)
+    culprits = [
+        find_culprit(judge, cluster, found)
+        for cluster, found in zip(realised.plan.clusters, clusters, strict=True)
+        if asked.bisect and found.status in (WRONG, FAILED)
+    ]
     return Verification(
         model=realised.plan.model,
         device=realised.plan.device,
@@ -146,30 +97,31 @@ def verify_plan(
         repeats=asked.repeats,
         clusters=clusters,
         outputs=outputs,
+        culprits=tuple(culprits),
         quantised=is_quantised(model.graph),
         notes=notes,
     )
 
 
-def check_cluster(judge_: Judge, realised: Realised, cluster: Cluster, repeats: int = REPEATS) -> CheckedCluster:
+def check_cluster(judge: Judge, realised: Realised, cluster: Cluster, repeats: int = REPEATS) -> CheckedCluster:
     """Feed a cluster with onnxruntime's values and compare what it makes of them."""
-    schedule = cluster_schedule(judge_.model, cluster, realised.executables[cluster.id, cluster.label])
+    schedule = cluster_schedule(judge.model, cluster, realised.executables[cluster.id, cluster.label])
     try:
-        found = _compared(schedule, judge_.values, judge_.values, repeats)
+        found = _compared(schedule, judge.values, judge.values, repeats)
     except (RunError, InputError) as error:
         return CheckedCluster(cluster.id, cluster.label, len(cluster.nodes), (), FAILED, str(error))
-    quantised = is_quantised(judge_.model.graph, cluster.nodes)
+    quantised = is_quantised(judge.model.graph, cluster.nodes)
     spread: Mapping[str, Spread] = {}
-    if quantised or not all(judge(found[name], tolerance=judge_.tolerance).is_right for name in found):
-        spread = _cluster_spread(judge_, cluster)
-    values = tuple(_checked(judge_, name, found[name], spread.get(name)) for name in found)
+    if quantised or not all(judged(found[name], tolerance=judge.tolerance).is_right for name in found):
+        spread = _cluster_spread(judge, cluster)
+    values = tuple(_checked(judge, name, found[name], spread.get(name)) for name in found)
     statuses = {value.status for value in values}
     status = WRONG if WRONG in statuses else RANDOM if statuses == {RANDOM} else RIGHT
     return CheckedCluster(cluster.id, cluster.label, len(cluster.nodes), values, status)
 
 
 def check_outputs(
-    judge_: Judge, schedule: Schedule, repeats: int = REPEATS
+    judge: Judge, schedule: Schedule, repeats: int = REPEATS
 ) -> tuple[tuple[Checked, ...], tuple[str, ...]]:
     """Run the whole and compare its outputs with those of the user's own file on onnxruntime.
 
@@ -180,22 +132,22 @@ def check_outputs(
     tuple of str
         What must be said about the comparison.
     """
-    names = judge_.model.graph.outputs
+    names = judge.model.graph.outputs
     notes: list[str] = []
-    compute = source_outputs(judge_.model, judge_.engines)
-    wanted: Sequence[Mapping[str, Array]] = judge_.values
+    compute = source_outputs(judge.model, judge.engines)
+    wanted: Sequence[Mapping[str, Array]] = judge.values
     if compute is None:
         notes.append("onnxruntime does not take the file as it is: outputs are held against its nodes one by one")
     else:
-        wanted = [compute(feed) for feed in judge_.feeds]
+        wanted = [compute(feed) for feed in judge.feeds]
     found: dict[str, Difference] = {}
-    for feed, right in _rounds(judge_.feeds, wanted, repeats):
+    for feed, right in _rounds(judge.feeds, wanted, repeats):
         for name, got in zip(schedule.output_names, schedule.run(feed), strict=True):
             found[name] = _worse(found.get(name), difference(got, right[name]))
-    needs_spread = is_quantised(judge_.model.graph)
-    needs_spread |= not all(judge(d, tolerance=judge_.tolerance).is_right for d in found.values())
-    spread = _output_spread(judge_, wanted) if needs_spread else {}
-    return tuple(_checked(judge_, name, found[name], spread.get(name)) for name in dict.fromkeys(names)), tuple(notes)
+    needs_spread = is_quantised(judge.model.graph)
+    needs_spread |= not all(judged(d, tolerance=judge.tolerance).is_right for d in found.values())
+    spread = _output_spread(judge, wanted) if needs_spread else {}
+    return tuple(_checked(judge, name, found[name], spread.get(name)) for name in dict.fromkeys(names)), tuple(notes)
 
 
 def cluster_schedule(model: Model, cluster: Cluster, parts: Sequence[Executable]) -> Schedule:
@@ -229,58 +181,50 @@ def _rounds(
         yield from zip(given, wanted, strict=True)
 
 
-def _cluster_spread(judge_: Judge, cluster: Cluster) -> dict[str, Spread]:
+def _cluster_spread(judge: Judge, cluster: Cluster) -> dict[str, Spread]:
     """Return what onnxruntime's levels make of a cluster's inputs, against its plainest."""
-    model = judge_.model
+    model = judge.model
     plain = replace(cluster, label=FALLBACK, parts=())
     seen: dict[str, list[Difference]] = {}
     for level in LEVELS:
         try:
-            parts = compile_cluster(model, plain, engines_at(judge_.engines, level))
+            parts = compile_cluster(model, plain, engines_at(judge.engines, level))
         except CompileError:
             continue
-        found = _compared(cluster_schedule(model, plain, parts), judge_.values, judge_.values, 1)
+        found = _compared(cluster_schedule(model, plain, parts), judge.values, judge.values, 1)
         for name, value in found.items():
             seen.setdefault(name, []).append(value)
     return {name: spread_of(values) for name, values in seen.items()}
 
 
-def _output_spread(judge_: Judge, wanted: Sequence[Mapping[str, Array]]) -> dict[str, Spread]:
+def _output_spread(judge: Judge, wanted: Sequence[Mapping[str, Array]]) -> dict[str, Spread]:
     """Return how far the outputs of the whole model at onnxruntime's other levels are from its plainest."""
     seen: dict[str, list[Difference]] = {}
     for level in LEVELS:
-        compute = _at_level(judge_, level)
+        compute = _at_level(judge, level)
         if compute is None:
             continue
-        for feed, right in zip(judge_.feeds, wanted, strict=True):
+        for feed, right in zip(judge.feeds, wanted, strict=True):
             for name, value in compute(feed).items():
                 seen.setdefault(name, []).append(difference(value, right[name]))
     return {name: spread_of(values) for name, values in seen.items()}
 
 
-def _at_level(judge_: Judge, level: str) -> Compute | None:
-    compute = source_outputs(judge_.model, judge_.engines, level=level)
+def _at_level(judge: Judge, level: str) -> Compute | None:
+    compute = source_outputs(judge.model, judge.engines, level=level)
     if compute is not None:
         return compute
     try:
-        schedule = values_schedule(judge_.model, judge_.engines, judge_.model.graph.outputs, level=level)
+        schedule = values_schedule(judge.model, judge.engines, judge.model.graph.outputs, level=level)
     except CompileError:
         return None
-    return lambda feed: _run(schedule, feed)
+    return lambda feed: run_named(schedule, feed)
 
 
-def _checked(judge_: Judge, name: str, found: Difference, spread: Spread | None) -> Checked:
-    judgement = judge(found, tolerance=judge_.tolerance, spread=spread)
-    status = RANDOM if name in judge_.random else RIGHT if judgement.is_right else WRONG
+def _checked(judge: Judge, name: str, found: Difference, spread: Spread | None) -> Checked:
+    judgement = judged(found, tolerance=judge.tolerance, spread=spread)
+    status = RANDOM if name in judge.random else RIGHT if judgement.is_right else WRONG
     return Checked(name, found, judgement, spread, status)
-
-
-def _run(schedule: Schedule, feed: Mapping[str, Array]) -> dict[str, Array]:
-    return dict(zip(schedule.output_names, schedule.run(feed), strict=True))
-
-
-def _agrees(left: Array, right: Array, tolerance: float | None) -> bool:
-    return judge(difference(left, right), tolerance=tolerance).is_right
 
 
 def _worse(before: Difference | None, now: Difference) -> Difference:

@@ -1,0 +1,84 @@
+"""Quantised cuts are computed as ONNX defines them, whatever openvino's low-precision passes would make of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from numpy.lib.stride_tricks import sliding_window_view
+from onnx import TensorProto, helper, numpy_helper
+
+from ovpart.backend.cut import make_cut
+from ovpart.backend.openvino import OpenVINOBackend
+from ovpart.backend.openvino_precision import LOW_PRECISION, compile_exactly, exact_options
+from ovpart.model.read import read_model
+
+
+def convolution(weights: np.ndarray) -> onnx.ModelProto:
+    """X u8 -> QLinearConv with weights of full range: sums of pairs of products leave 16 bits."""
+    scalars = {"xs": np.float32(0.02), "xz": np.uint8(3), "ws": np.float32(0.01), "wz": np.int8(0)}
+    scalars |= {"ys": np.float32(0.9), "yz": np.uint8(128)}
+    constants = [numpy_helper.from_array(np.asarray(value), name) for name, value in scalars.items()]
+    node = helper.make_node("QLinearConv", ["x", "xs", "xz", "w", "ws", "wz", "ys", "yz"], ["y"])
+    graph = helper.make_graph(
+        [node],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.UINT8, [1, 32, 8, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.UINT8, [1, 16, 6, 6])],
+        [numpy_helper.from_array(weights, "w"), *constants],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+
+
+def test_products_of_8_bits_do_not_saturate():
+    random = np.random.default_rng(7)
+    weights = random.integers(-127, 128, (16, 32, 3, 3)).astype(np.int8)
+    x = random.integers(0, 256, (1, 32, 8, 8)).astype(np.uint8)
+    windows = sliding_window_view(x.astype(np.int64) - 3, (3, 3), axis=(2, 3))
+    sums = np.einsum("nchwij,ocij->nohw", windows, weights.astype(np.int64))
+    wanted = np.clip(np.rint(sums * (0.02 * 0.01 / 0.9)) + 128, 0, 255)
+    request = (
+        OpenVINOBackend().compile(make_cut(read_model(convolution(weights)), (0,), ("x",), ("y",)), "CPU", {}).bind()
+    )
+    request.set_input(0, x)
+    request.run()
+    assert np.abs(request.take_output(0).astype(int) - wanted).max() <= 1
+
+
+def test_the_property_is_set_for_quantised_graphs_on_the_cpu_unless_the_user_sets_it():
+    quantised = convolution(np.zeros((16, 32, 3, 3), np.int8)).graph
+    plain = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [], [])
+    branches = helper.make_node("If", ["c"], ["y"], then_branch=quantised, else_branch=plain)
+    inside = helper.make_graph([branches], "g", [], [])
+    assert exact_options(quantised, "CPU", {}, {}) == {LOW_PRECISION: "NO"}
+    assert exact_options(inside, "CPU", {}, {}) == {LOW_PRECISION: "NO"}
+    assert exact_options(plain, "CPU", {}, {}) == {}
+    assert exact_options(quantised, "GPU", {}, {}) == {}
+    assert exact_options(quantised, "CPU", {LOW_PRECISION: "YES"}, {LOW_PRECISION: "YES"}) == {LOW_PRECISION: "YES"}
+
+
+class Core:
+    """Stands for an openvino that does not know the property."""
+
+    def __init__(self, words: str) -> None:
+        self.words = words
+        self.asked: list[dict[str, object]] = []
+
+    def compile_model(self, model: object, device: str, options: dict[str, object]) -> str:
+        self.asked.append(options)
+        if LOW_PRECISION in options:
+            raise RuntimeError(self.words)
+        return "compiled"
+
+
+def test_an_openvino_without_the_property_compiles_without_it():
+    core = Core(f"NotFound: Unsupported property {LOW_PRECISION} by CPU plugin.")
+    assert compile_exactly(core, None, "CPU", {LOW_PRECISION: "NO", "NUM_STREAMS": "1"}) == "compiled"
+    assert core.asked[-1] == {"NUM_STREAMS": "1"}
+
+
+def test_other_refusals_are_raised_at_once():
+    core = Core("Check 'false' failed")
+    with pytest.raises(RuntimeError, match="false"):
+        compile_exactly(core, None, "CPU", {LOW_PRECISION: "NO"})
+    assert len(core.asked) == 1
