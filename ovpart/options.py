@@ -127,6 +127,12 @@ class Options:
         "Sizes of dimensions that the model leaves open, such as {'batch': 1}: it is planned, compiled and checked as "
         "if it had been exported with them. Some devices take static shapes only.",
     )
+    data_folder: str | None = _option(
+        conversions.path,
+        None,
+        "a path of a folder",
+        "Where the external data of the model lies: of a model given as bytes, or one that lies elsewhere.",
+    )
     strict: bool = _option(
         conversions.flag,
         False,

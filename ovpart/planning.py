@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ovpart.capability.control import EXCLUDE, PIN, in_scope, select
@@ -16,6 +17,7 @@ from ovpart.capability.table import Table, load_table
 from ovpart.capability.target import asked_target
 from ovpart.errors import OptionError
 from ovpart.model.collector import without_collector
+from ovpart.model.edits import NO_EDITS, Edits
 from ovpart.model.free_dimensions import with_sizes
 from ovpart.model.graph import Model
 from ovpart.model.read import read_model
@@ -72,7 +74,7 @@ def plan(
     chosen = resolve({"device": device, **options}, planning_only=True)
     asked_target(chosen.device)
     with without_collector():
-        read = model if isinstance(model, Model) else read_model(model)
+        read = model if isinstance(model, Model) else read_model(model, edits_of(chosen))
         sized = with_sizes(read, chosen.free_dimensions)
         return plan_model(sized, chosen, load_table(chosen.table), demotions=_told(chosen, sized))
 
@@ -86,6 +88,11 @@ def _told(options: Options, model: Model) -> Sequence[Demotion]:
         raise OptionError("evidence='auto' is for a session, which knows its engines: give a plan the file")
     found = evidence_for(given, model.fingerprint, options.device)
     return () if found is None else found.demotions
+
+
+def edits_of(options: Options, edits: Edits = NO_EDITS) -> Edits:
+    """Return what options change about a model when it is read, beside `edits`."""
+    return edits if options.data_folder is None else replace(edits, folder=Path(options.data_folder))
 
 
 def plan_model(

@@ -18,6 +18,7 @@ from ovpart.backend.fold import by_engines, fold_constants
 from ovpart.capability.measured import differences
 from ovpart.capability.table import load_table
 from ovpart.errors import InputError, OptionError, PlanError
+from ovpart.model.edits import NO_EDITS, Edits
 from ovpart.model.free_dimensions import with_sizes
 from ovpart.model.graph import Model
 from ovpart.model.variants import general_form
@@ -33,13 +34,14 @@ from ovpart.placement.known_operators import refuse_unknown_operators
 from ovpart.placement.settings import EMULATING_DEVICE
 from ovpart.placement.static_forms import StaticForms
 from ovpart.placement.verify import REPEATS, Asked
-from ovpart.planning import plan_model
+from ovpart.planning import edits_of, plan_model
 from ovpart.report.facts import EvidenceFact, RunFacts
 from ovpart.report.model import Report, make_report
 from ovpart.runtime.control import RunControl
 from ovpart.runtime.feed import FeedCheck
 from ovpart.runtime.guards import violated
 from ovpart.runtime.node_args import NodeArg, node_arg
+from ovpart.runtime.oversight import Oversight
 from ovpart.runtime.tally import Tally
 
 if TYPE_CHECKING:
@@ -69,6 +71,10 @@ class Session:
     context_check : callable, optional
         Where the model holds compiled clusters: called with the name, the blob and the signature of each before
         openvino sees it. It raises where the blob is not to be trusted.
+    edits : Edits, optional
+        What is changed about the model while it is read, beside what options say.
+    oversight : Oversight, optional
+        How runs are watched.
     **options
         See ``docs/options.md``.
 
@@ -97,16 +103,21 @@ class Session:
         plan: Plan | str | os.PathLike[str] | None = None,
         progress: Progress | None = None,
         context_check: Check | None = None,
+        edits: Edits = NO_EDITS,
+        oversight: Oversight | None = None,
         **options: Any,
     ) -> None:
         start = time.perf_counter()
         self._options = resolve({"device": device, **options})
         self._table = load_table(self._options.table)
         self._engines = make_engines(self._options)
+        read = open_model(model, self._engines, edits_of(self._options, edits))
         self._model, self._engines = with_contexts(
-            with_sizes(open_model(model, self._engines), self._options.free_dimensions), self._engines, context_check
+            with_sizes(read, self._options.free_dimensions), self._engines, context_check
         )
         self._options = self._engines.options
+        if oversight is not None:
+            self._engines = replace(self._engines, oversight=oversight)
         self._notebook = open_notebook(self._model, self._engines)
         if not self._options.isolate:
             self._engines.trials.passed.update(self._notebook.passed)

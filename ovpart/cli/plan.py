@@ -27,13 +27,14 @@ def command(model: str, as_json: bool, save: str | None, verbose: bool, **flags:
     from ovpart.model.free_dimensions import with_sizes
     from ovpart.model.read import read_model
     from ovpart.options import resolve
+    from ovpart.planning import edits_of
     from ovpart.report.model import make_report
     from ovpart.report.show import show
 
     options = given(flags)
     start = time.perf_counter()
     resolved = resolve(options, planning_only=True)
-    read = with_sizes(read_model(model), resolved.free_dimensions)
+    read = with_sizes(read_model(model, edits_of(resolved)), resolved.free_dimensions)
     plan = ovpart.plan(read, **{**options, "free_dimensions": None})
     planning_ms = (time.perf_counter() - start) * 1000
     differs = differences(load_table(resolved.table).measured_with)

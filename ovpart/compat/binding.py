@@ -91,8 +91,9 @@ class IOBinding:
 
     def get_outputs(self) -> list[Any]:
         """Return the outputs of the last run as ``OrtValue``s, in the order in which they were bound."""
+        types = {value.name: value.type for value in self._session.get_outputs()}
         return [
-            self._keep[name] if name in self._keep else from_array(array)
+            self._keep[name] if name in self._keep else from_array(array, types[name])
             for name, array in zip(self._targets, self._results, strict=False)
         ]
 

@@ -23,6 +23,11 @@ def as_onnxruntime(error: OvpartError) -> Exception:
     kind = _kind(error)
     if kind is None or isinstance(error, kind):
         return error
+    return also(error, kind)
+
+
+def also(error: OvpartError, kind: type[Exception]) -> Exception:
+    """Return an error that is what `error` is, and of `kind` too."""
     joined: Any = _joined(type(error), kind)
     made: Exception = joined.__new__(joined, *error.args)
     made.args = error.args

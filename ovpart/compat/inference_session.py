@@ -8,18 +8,23 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ovpart.backend.base import Array
-from ovpart.compat.applied import applied
+from ovpart.compat.applied import applied, with_model_config
 from ovpart.compat.asynchronous import Runner
 from ovpart.compat.binding import IOBinding
 from ovpart.compat.contexts import write_if_asked
+from ovpart.compat.details import SessionDetails
 from ovpart.compat.errors import as_onnxruntime
 from ovpart.compat.metadata import ModelMetadata, metadata_of
+from ovpart.compat.optimised import write_optimised
 from ovpart.compat.priorities import CPU, Priorities, Providers, prioritise
+from ovpart.compat.profiling import Profile
 from ovpart.compat.session_options import SessionOptions
 from ovpart.compat.values import from_array, to_array
 from ovpart.compat.warn import warn
 from ovpart.errors import OvpartError
+from ovpart.model.read import read_model
 from ovpart.runtime.node_args import NodeArg
+from ovpart.runtime.oversight import Oversight
 from ovpart.session import Session
 
 if TYPE_CHECKING:
@@ -28,7 +33,7 @@ if TYPE_CHECKING:
     from ovpart.report.model import Report
 
 
-class InferenceSession:
+class InferenceSession(SessionDetails):
     """A session with onnxruntime's face: an existing program runs with only its import changed.
 
     Parameters
@@ -68,6 +73,9 @@ class InferenceSession:
     ) -> None:
         self._enable_fallback = int(kwargs.get("enable_fallback", 1)) == 1
         self._given = path_or_bytes
+        self._model_path = os.fspath(path_or_bytes) if isinstance(path_or_bytes, (str, os.PathLike)) else None
+        reads = kwargs.get("read_config_from_model", os.environ.get("ORT_LOAD_CONFIG_FROM_MODEL"))
+        self._reads_config = str(reads) in ("1", "True")
         self._sess_options = SessionOptions() if sess_options is None else sess_options
         self._disabled_optimizers = sorted(kwargs.get("disabled_optimizers") or ())
         self._runner = Runner()
@@ -81,16 +89,25 @@ class InferenceSession:
                 raise
             warn(f"{error} (with providers={providers!r}). Falling back to {CPU}.")
             self._open([CPU], None)
-            self._enable_fallback = False
+            self.disable_fallback()
 
     def _open(self, providers: Providers, options: Sequence[Mapping[Any, Any]] | None) -> None:
         """Make the session; what was there before stays where that fails."""
         with _onnxruntime_errors():
             priorities = prioritise(providers, options)
+            if self._reads_config:
+                told = metadata_of(read_model(self._given)).custom_metadata_map
+                self._sess_options = with_model_config(self._sess_options, told)
             keywords = {**applied(self._sess_options, self._disabled_optimizers), **priorities.keywords}
-            session = Session(self._given, **keywords)
+            profile = Profile(self._sess_options)
+            oversight = Oversight(profile.trace, raises_failures=not self._enable_fallback)
+            with profile.noting("session_initialization", providers=", ".join(priorities.options)):
+                session = Session(self._given, oversight=oversight, **keywords)
             write_if_asked(session, getattr(self._sess_options, "config_entries", {}))
+            write_optimised(self._given, self._sess_options)
         self._session = session
+        self._profile = profile
+        self._oversight = oversight
         self._priorities: Priorities = priorities
         self._inputs = session.get_inputs()
         self._outputs = session.get_outputs()
@@ -122,7 +139,11 @@ class InferenceSession:
             Which is onnxruntime's error too.
         """
         try:
-            return self._session.run(output_names, self._plain(input_feed), run_options)
+            feed = self._plain(input_feed, run_options)
+            if self._profile.trace is None:
+                return self._session.run(output_names, feed, run_options)
+            with self._profile.noting("model_run"):
+                return self._session.run(output_names, feed, run_options)
         except OvpartError as error:
             raise as_onnxruntime(error) from error.__cause__
 
@@ -154,7 +175,10 @@ class InferenceSession:
         """Compute outputs from ``OrtValue``s, as ``OrtValue``s; raises as :meth:`run`."""
         with _onnxruntime_errors():
             feed = {name: to_array(value) for name, value in input_dict_ort_values.items()}
-            return [from_array(array) for array in self._session.run(output_names, feed, run_options)]
+            arrays = self._session.run(output_names, feed, run_options)
+            types = {value.name: value.type for value in self._outputs}
+            names = output_names or list(types)
+            return [from_array(array, types[name]) for name, array in zip(names, arrays, strict=True)]
 
     def run_with_ortvaluevector(
         self,
@@ -229,19 +253,39 @@ class InferenceSession:
     def enable_fallback(self) -> None:
         """Let onnxruntime's CPU engine answer where a device fails."""
         self._enable_fallback = True
+        self._oversight.raises_failures = False
 
     def disable_fallback(self) -> None:
         """Raise where a device fails."""
         self._enable_fallback = False
+        self._oversight.raises_failures = True
+
+    def get_profiling_start_time_ns(self) -> int:
+        """Return when profiling began, comparable to :func:`time.monotonic_ns`."""
+        return self._profile.start_ns
+
+    def end_profiling(self) -> str:
+        """Write the profile and stop profiling.
+
+        Returns
+        -------
+        str
+            The name of a file that trace viewers read: each run, and each cluster in it. Empty without
+            ``SessionOptions.enable_profiling``.
+        """
+        self._oversight.trace = None
+        return self._profile.end()
 
     def close(self) -> None:
         """Let go of engines and memory; runs under way come to their end, later ones raise."""
         self._session.close()
 
-    def _plain(self, feed: Mapping[str, Array]) -> Mapping[str, Array]:
-        """Return a feed without ``OrtValue``s."""
+    def _plain(self, feed: Mapping[str, Array], run_options: Any) -> Mapping[str, Array]:
+        """Return a feed without ``OrtValue``s, and with the parameters of adapters."""
         if any(hasattr(value, "_ortvalue") for value in feed.values()):
-            return {name: to_array(value) if hasattr(value, "_ortvalue") else value for name, value in feed.items()}
+            feed = {name: to_array(value) if hasattr(value, "_ortvalue") else value for name, value in feed.items()}
+        for adapter in getattr(run_options, "adapters", ()):
+            feed = {**adapter.parameters, **feed}
         return feed
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ovpart.backend.onnxruntime import import_onnxruntime
+from ovpart.compat.adapters import LoraAdapter
 from ovpart.compat.binding import IOBinding
 from ovpart.compat.inference_session import InferenceSession
 from ovpart.compat.metadata import ModelMetadata
@@ -26,6 +27,7 @@ __path__: list[str] = list(__wrapped__.__path__)
 __all__ = [
     "IOBinding",
     "InferenceSession",
+    "LoraAdapter",
     "ModelMetadata",
     "NodeArg",
     "RunOptions",

@@ -7,17 +7,38 @@ from collections.abc import Callable
 from typing import Any
 
 from ovpart.backend.onnxruntime import import_onnxruntime
+from ovpart.compat.adapters import LoraAdapter
+from ovpart.errors import OptionError
 
 _Base: Any = import_onnxruntime().RunOptions
 
 
 class RunOptions(_Base):  # type: ignore[misc]  # onnxruntime gives no types
-    """onnxruntime's ``RunOptions``, which it is, whose ``terminate`` stops every engine that computes under it."""
+    """onnxruntime's ``RunOptions``, which it is, whose ``terminate`` stops every engine that computes under it.
+
+    Attributes
+    ----------
+    adapters : list of LoraAdapter
+        Whose parameters runs take.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.adapters: list[LoraAdapter] = []
         self._told: dict[object, Callable[[], None]] = {}
         self._lock = threading.Lock()
+
+    def add_active_adapter(self, adapter: LoraAdapter) -> None:
+        """Give the parameters of an adapter to every run under these options.
+
+        Raises
+        ------
+        OptionError
+            If the adapter is not one of :mod:`ovpart.compat.onnxruntime`.
+        """
+        if not isinstance(adapter, LoraAdapter):
+            raise OptionError(f"adapter {adapter!r}: pass a LoraAdapter of ovpart.compat.onnxruntime")
+        self.adapters.append(adapter)  # not told to onnxruntime, which may have a part of the model only
 
     @property
     def terminate(self) -> bool:

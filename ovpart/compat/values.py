@@ -28,8 +28,15 @@ def to_array(value: Any) -> Array:
     raise InputError(f"an OrtValue of type {value.data_type()} cannot be fed: pass the value itself to run")
 
 
-def from_array(array: Array) -> Any:
+def from_array(array: Array, declared: str = "") -> Any:
     """Return an ``OrtValue`` over an array's memory, or of a sequence of tensors.
+
+    Parameters
+    ----------
+    array : numpy.ndarray or list of numpy.ndarray
+        What a run gave.
+    declared : str
+        Its type in onnxruntime's words, which an empty sequence cannot tell by itself: ``seq(tensor(int64))``.
 
     Raises
     ------
@@ -37,7 +44,7 @@ def from_array(array: Array) -> Any:
         For maps and empty optionals, of which onnxruntime can make no ``OrtValue``.
     """
     if isinstance(array, list):
-        return _packed(array)
+        return _packed(array, _element_type(declared))
     if not isinstance(array, (np.ndarray, np.generic)):
         raise InputError(f"an output of type {type(array).__name__} cannot be had as an OrtValue: use run")
     array = np.asarray(array)
@@ -68,20 +75,20 @@ def buffer_as_array(element_type: Any, shape: Sequence[int], address: int) -> np
     return np.frombuffer(memory, dtype=np.uint8).view(dtype).reshape(shape)
 
 
-def _packed(arrays: Sequence[Array]) -> Any:
+def _packed(arrays: Sequence[Array], element_type: int) -> Any:
     """Return a sequence as an ``OrtValue``: onnxruntime makes one in no other way than as an output of a model."""
     values = {f"x{index}": from_array(array) for index, array in enumerate(arrays)}
     kinds = [value.element_type() for value in values.values()]
-    session = _packer(len(values), kinds[0] if kinds else 1)
+    session = _packer(len(values), kinds[0] if kinds else element_type)
     return session.run_with_ort_values(["sequence"], values)[0]
 
 
 def _unpacked(value: Any) -> list[Array]:
-    session = _unpacker(value.data_type())
-    (count,) = session.run_with_ort_values(["count"], {"sequence": value, "index": _index(0)})
+    count, session = _unpackers(_element_type(value.data_type()))
+    (found,) = count.run_with_ort_values(None, {"sequence": value})
     return [
-        to_array(session.run_with_ort_values(["item"], {"sequence": value, "index": _index(i)})[0])
-        for i in range(int(count.numpy()))
+        np.array(to_array(session.run_with_ort_values(None, {"sequence": value, "index": _index(i)})[0]))
+        for i in range(int(found.numpy()))
     ]
 
 
@@ -106,21 +113,30 @@ def _packer(count: int, element_type: int) -> Any:
 
 
 @cache
-def _unpacker(data_type: str) -> Any:
-    """Return a session that counts a sequence and gives its items."""
+def _unpackers(element_type: int) -> tuple[Any, Any]:
+    """Return a session that counts a sequence, and one that gives an item of it."""
     from onnx import TensorProto, helper
 
-    name = data_type.removeprefix("seq(tensor(").removesuffix("))")
-    element_type = TensorProto.DataType.Value(name.upper())
     sequence = helper.make_tensor_sequence_value_info("sequence", element_type, None)
     index = helper.make_tensor_value_info("index", TensorProto.INT64, [])
     item = helper.make_tensor_value_info("item", element_type, None)
     count = helper.make_tensor_value_info("count", TensorProto.INT64, [])
-    nodes = [
-        helper.make_node("SequenceAt", ["sequence", "index"], ["item"]),
-        helper.make_node("SequenceLength", ["sequence"], ["count"]),
-    ]
-    return _session(helper.make_graph(nodes, "unpack", [sequence, index], [item, count]))
+    counts = helper.make_node("SequenceLength", ["sequence"], ["count"])
+    picks = helper.make_node("SequenceAt", ["sequence", "index"], ["item"])
+    return (
+        _session(helper.make_graph([counts], "count", [sequence], [count])),
+        _session(helper.make_graph([picks], "pick", [sequence, index], [item])),
+    )
+
+
+def _element_type(words: str) -> int:
+    """Return the element type in ``seq(tensor(int64))``; float where there is none."""
+    from onnx import TensorProto
+
+    name = words.rpartition("tensor(")[2].rstrip(")").upper()
+    names: list[str] = TensorProto.DataType.keys()
+    number: int = TensorProto.DataType.Value(name) if name in names else TensorProto.FLOAT
+    return number
 
 
 def _session(graph: Any) -> Any:

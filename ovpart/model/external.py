@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ovpart.errors import ModelError
 from ovpart.model.validate import check_text
+from ovpart.model.weights import writeable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +24,9 @@ MEMORY_TAG = "_ORT_MEM_ADDR_"
 """Marks an address in this process's memory as "location" (onnxruntime): never followed."""
 
 
+NO_CONTENTS: Mapping[str, bytes] = {}
+
+
 class Files:
     """The external files of one model, each mapped once.
 
@@ -30,10 +34,13 @@ class Files:
     ----------
     folder : Path or None
         The model's folder; ``None`` for models that come from memory, which have no place to look at.
+    contents : mapping of str to bytes
+        What stands in the files of some locations: those are not looked for.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, contents: Mapping[str, bytes] = NO_CONTENTS) -> None:
         self.folder = folder
+        self._contents = {location: writeable(data) for location, data in contents.items()}
         self._maps: dict[str, np.ndarray] = {}
 
     def locate(self, tensor: onnx.TensorProto, nbytes: int) -> tuple[np.ndarray, int]:
@@ -78,6 +85,8 @@ class Files:
         return mapped, offset
 
     def _open(self, location: str, subject: str) -> np.ndarray:
+        if location in self._contents:
+            return self._contents[location]
         if not location or "\0" in location:
             raise ModelError(f"{subject} names no file")
         if os.path.isabs(location) or location[0] in "/\\" or location[1:2] == ":":

@@ -173,6 +173,8 @@ class Model:
     sized : bool
         Whether dimensions that the source leaves open have a size here
         (:func:`ovpart.model.free_dimensions.with_sizes`).
+    edited : bool
+        Whether it was changed while it was read (:class:`ovpart.model.edits.Edits`), so that the source says less.
     """
 
     name: str
@@ -189,8 +191,10 @@ class Model:
     inlined: bool = False
     general: bool = False
     sized: bool = False
+    edited: bool = False
 
     @property
     def is_untouched(self) -> bool:
         """Whether an engine that takes the source whole computes the same graph, no less folded than this one."""
-        return not self.inlined and not self.general and not self.sized and not self.graph.overridable
+        untouched = not self.edited and not self.sized and not self.inlined and not self.general
+        return untouched and not self.graph.overridable

@@ -11,6 +11,7 @@ from ovpart.errors import ModelError
 from ovpart.model.build import Builder
 from ovpart.model.collector import without_collector
 from ovpart.model.conflicts import refuse_conflicts
+from ovpart.model.edits import NO_EDITS, Edits, edit
 from ovpart.model.external import Files
 from ovpart.model.functions import inline_functions
 from ovpart.model.graph import Graph, Model, Node
@@ -25,13 +26,15 @@ if TYPE_CHECKING:
     import onnx
 
 
-def read_model(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Model:
+def read_model(model: str | os.PathLike[str] | bytes | onnx.ModelProto, edits: Edits = NO_EDITS) -> Model:
     """Read, validate and type a model.
 
     Parameters
     ----------
     model : path, bytes or onnx.ModelProto
         A file is mapped, not read: data of large tensors stays where it lies. It must not change while it is in use.
+    edits : Edits, optional
+        What is changed about it.
 
     Returns
     -------
@@ -44,7 +47,7 @@ def read_model(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Model
         Where the model is broken or refers to what it must not; the message names the culprit.
     """
     with without_collector():
-        return _model(open_source(model))
+        return _model(open_source(model), edits)
 
 
 def unknown_operators(model: Model) -> tuple[Node, ...]:
@@ -60,12 +63,15 @@ def _unknown(graph: Graph) -> Iterator[Node]:
             yield from _unknown(body)
 
 
-def _model(source: Source) -> Model:
+def _model(source: Source, edits: Edits) -> Model:
     """Turn a skeleton into a model."""
+    if edits:
+        edit(source.proto, edits)
     given_opsets = opset_versions(source.proto, source.what)
     proto = inline_functions(source.proto)
     opsets = opset_versions(proto, source.what) if proto is not source.proto else given_opsets
-    tensors = Tensors(source.stored, Files(source.path.parent if source.path is not None else None))
+    folder = edits.folder or (source.path.parent if source.path is not None else None)
+    tensors = Tensors(source.stored, Files(folder, edits.files))
     tensors.graph(proto.graph, apart=True)
     builder = Builder(opsets, tensors)
     graph = builder.main(proto.graph)
@@ -81,8 +87,9 @@ def _model(source: Source) -> Model:
         opsets=opsets,
         graph=inferred.graph,
         weights=constant_entries(inferred.graph, tensors.stored),
-        fingerprint=_fingerprint(source, tensors.stored),
+        fingerprint=_fingerprint(source, tensors.stored, edits),
         notes=(*builder.notes, *inferred.notes),
+        edited=bool(edits),
     )
 
 
@@ -122,9 +129,11 @@ def opset_versions(proto: onnx.ModelProto, what: str) -> dict[str, int]:
     return opsets
 
 
-def _fingerprint(source: Source, stored: Sequence[Stored]) -> str:
+def _fingerprint(source: Source, stored: Sequence[Stored], edits: Edits) -> str:
     """Hash the skeleton, and of each large tensor its size and a few bytes: models of one shape differ in those."""
     digest = hashlib.blake2b(source.content, digest_size=16)
+    if edits:
+        digest.update(edits.digest())
     for entry in stored:
         middle = entry.offset + entry.nbytes // 2
         digest.update(f"{entry.dtype}{entry.shape}{entry.nbytes};".encode())

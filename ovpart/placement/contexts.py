@@ -14,6 +14,7 @@ from ovpart.backend import context as ep
 from ovpart.capability.priority import compiled_before
 from ovpart.capability.target import parse_target
 from ovpart.errors import CompileError, OptionError, OvpartError, OvpartWarning
+from ovpart.model.edits import NO_EDITS, Edits
 from ovpart.model.read import read_model
 from ovpart.partition.plan import Label
 from ovpart.placement.ir import is_ir, read_ir
@@ -34,7 +35,9 @@ Blobs = Mapping[str, memoryview | Path]
 """Key of an EPContext node → its blob, or the file of IR (``.xml``) that it names."""
 
 
-def open_model(model: str | os.PathLike[str] | bytes | onnx.ModelProto, engines: Engines) -> Model:
+def open_model(
+    model: str | os.PathLike[str] | bytes | onnx.ModelProto, engines: Engines, edits: Edits = NO_EDITS
+) -> Model:
     """Read a model; one in openvino's IR becomes a model of one node that stands for it.
 
     Raises
@@ -43,7 +46,7 @@ def open_model(model: str | os.PathLike[str] | bytes | onnx.ModelProto, engines:
         If it is broken, or not there.
     """
     if not is_ir(model) or not isinstance(model, str | os.PathLike):
-        return read_model(model)
+        return read_model(model, edits)
     device = parse_target(engines.options.device).labels[0]
     made = read_model(read_ir(model, engines.backend_of(Label(DEVICE_ENGINE, device))))
     return replace(made, path=Path(model), name=Path(model).name)

@@ -21,6 +21,7 @@ from ovpart.placement.presence import present
 from ovpart.placement.settings import EMULATING_DEVICE, Properties, settle
 from ovpart.placement.trials import TrialExecutable, Trials
 from ovpart.planning import DEVICE_ENGINE, FALLBACK
+from ovpart.runtime.oversight import Oversight
 
 OPENVINO_OPTIONS = (
     *("precision", "num_streams", "model_priority", "context", "enable_opencl_throttling", "load_config", "cache_dir"),
@@ -60,6 +61,8 @@ class Engines:
         Key of an EPContext node → the blob of the cluster that it stands for, or a file of IR.
     counts : Counts
         What was compiled, and what was not because it had been before.
+    oversight : Oversight
+        How runs are watched.
     """
 
     options: Options
@@ -69,6 +72,7 @@ class Engines:
     absent: Overruling | None = None
     contexts: Mapping[str, memoryview | Path] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
+    oversight: Oversight = field(default_factory=Oversight, compare=False)
 
     def backend_of(self, label: Label) -> Backend:
         """Return the backend behind a label."""

@@ -240,7 +240,9 @@ class Form:
         )
         self._realised, self._plan, self._demotions = realised, realised.plan, realised.demotions
         self._guards = merge(realised.plan.guards) if self._guarded else ()
-        self._schedule = bind(realised, on_failure=partial(self._answer_failure, realised))
+        self._schedule = bind(
+            realised, on_failure=partial(self._answer_failure, realised), trace=self._engines.oversight.trace
+        )
         if self._learn is not None and len(self._demotions) > self._known:
             self._learn(self._demotions, ())
         self._on_trial = realised.on_trial
@@ -288,7 +290,7 @@ class Form:
         except CompileError as error:
             _log.info("onnxruntime alone does not take the model: %s", error)
             return None
-        return Race(self._schedule, bind(self._rival))
+        return Race(self._schedule, bind(self._rival, trace=self._engines.oversight.trace))
 
     def _run_race(self, race: Race, feed: Mapping[str, Array], wanted: Sequence[str] | None) -> list[Array]:
         outputs = race.run(feed, wanted)
@@ -319,8 +321,8 @@ class Form:
         options = self._engines.options
         is_fallback = cluster.label.engine == FALLBACK.engine
         alone = is_fallback and len(failed.plan.clusters) == 1
-        fixed = options.strict or FALLBACK.engine in options.disable_fallback or self._engines.contexts
-        if alone or fixed:
+        told_to_raise = options.strict or FALLBACK.engine in options.disable_fallback
+        if alone or told_to_raise or self._engines.contexts or self._engines.oversight.raises_failures:
             raise error
         try:
             # Raises where the input itself is at fault.

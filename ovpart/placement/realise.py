@@ -21,6 +21,7 @@ from ovpart.placement.suspects import demote_died, demote_hung, demotions_of, wa
 from ovpart.placement.trials import NOT_STARTED, TrialDied, TrialExecutable, TrialRefused
 from ovpart.planning import FALLBACK, LAST_RESORT
 from ovpart.runtime.control_flow import ControlFlow
+from ovpart.runtime.oversight import Trace, TracedExecutable
 from ovpart.runtime.schedule import OnFailure, Schedule, bind_schedule
 
 _log = logging.getLogger("ovpart")
@@ -239,7 +240,16 @@ def compile_cluster(model: Model, cluster: Cluster, engines: Engines, *, alone: 
     return tuple(engines.compile(cut_of(model, part), cluster.label, alone=alone) for part in parts)
 
 
-def bind(realised: Realised, on_failure: OnFailure | None = None) -> Schedule:
+def traced(executable: Executable, cluster: Cluster, trace: Trace | None) -> Executable:
+    """Return an executable whose runs are noted, itself where there is nothing to note them in."""
+    if trace is None:
+        return executable
+    label = cluster.label
+    told = {"cluster": cluster.id, "engine": label.engine, "device": label.device, "nodes": len(cluster.nodes)}
+    return TracedExecutable(executable, f"{label.engine} {label.device}", told, trace)
+
+
+def bind(realised: Realised, on_failure: OnFailure | None = None, trace: Trace | None = None) -> Schedule:
     """Stitch the executables of a plan together.
 
     Parameters
@@ -248,6 +258,8 @@ def bind(realised: Realised, on_failure: OnFailure | None = None) -> Schedule:
         A plan with all its executables.
     on_failure : callable, optional
         See :func:`ovpart.runtime.schedule.bind_schedule`.
+    trace : Trace, optional
+        Where each run of each cluster is noted.
     """
     model, plan = realised.model, realised.plan
     graph = model.graph
@@ -256,7 +268,7 @@ def bind(realised: Realised, on_failure: OnFailure | None = None) -> Schedule:
     return bind_schedule(
         inputs=[port(name, graph.type_of(name)) for name in graph.inputs],
         outputs=graph.outputs,
-        steps=[(c.id, executable) for c in plan.clusters for executable in realised.executables[_key(c)]],
+        steps=[(c.id, traced(e, c, trace)) for c in plan.clusters for e in realised.executables[_key(c)]],
         constants={name: model.weights.array(name) for name in graph.outputs if name not in handed_through},
         on_failure=on_failure,
     )

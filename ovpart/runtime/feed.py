@@ -168,6 +168,8 @@ def normalise(value: object, dtype: np.dtype | None = None) -> Array:
     array = np.asarray(value)
     if array.dtype.kind in "US":
         return _as_strings(array)
+    if array.dtype.kind == "V" and array.dtype.names is None and dtype is not None and dtype.kind == "O":
+        return _as_strings(array.view(f"S{array.dtype.itemsize}"))
     if not array.dtype.isnative:
         return array.astype(array.dtype.newbyteorder("="))
     if array.dtype.char in "qQ" and array.dtype.char != np.dtype(array.dtype.name).char:
