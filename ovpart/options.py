@@ -225,6 +225,14 @@ class Options:
         "Let a GPU's queue spare the CPU, at some cost in speed (GPU_QUEUE_THROTTLE=LOW).",
         planning=False,
     )
+    enable_qdq_optimizer: bool = _option(
+        conversions.flag,
+        False,
+        "true or false",
+        "On NPU: drop pairs of QuantizeLinear and DequantizeLinear between operators that it does not compute in int8. "
+        "Faster, and closer to the model before it was quantised.",
+        planning=False,
+    )
     load_config: str | Mapping[str, object] | None = _option(
         conversions.path_or_mapping,
         None,

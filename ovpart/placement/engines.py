@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from ovpart.backend.base import Backend, Cut, Device, Executable, Port
+from ovpart.backend.qdq import without_idle_pairs
 from ovpart.backend.registry import backend
 from ovpart.capability.target import CHOOSERS, asked_target, parse_target
 from ovpart.errors import CompileError, EngineMissing, OvpartWarning
@@ -119,6 +120,8 @@ class Engines:
 
     def compile(self, cut: Cut, label: Label, *, alone: bool = False) -> Executable:
         """Compile a cut for a label; raises :class:`ovpart.errors.CompileError`."""
+        if self.options.enable_qdq_optimizer and label.device.partition(".")[0] == "NPU":
+            cut = without_idle_pairs(cut)
         made = self.backend_of(label).compile(cut, self.device_of(label), self.settings_of(label, alone=alone))
         self.counts.add(label.engine, made)
         return made

@@ -194,6 +194,9 @@ def _warn_of_emulation(options: Options, asked: Sequence[str]) -> None:
 
 
 def _warn_of_no_effect(options: Options, target: Target, known: Mapping[str, Mapping[str, str]]) -> None:
+    asked = parse_target(options.device) if options.emulate else target
+    if options.enable_qdq_optimizer and "NPU" not in {_base(device) for device in asked.devices}:
+        _warn(f"enable_qdq_optimizer=True has no effect on {asked}: it is for NPU")
     if options.emulate:
         return
     bases = {_base(device) for device in target.devices}
