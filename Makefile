@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit models models-test long packaging stress giants decode conformance clean
+.PHONY: help setup demo test lint types unit models models-test long packaging stress giants decode conformance conformance-page clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -82,6 +82,9 @@ stress: setup ## ten thousand runs from eight threads, answers and memory watche
 
 conformance: setup ## onnx's official backend tests in three forms, against onnxruntime; takes an hour
 	@nice $(BIN)/python -m benchmarks.conformance.run
+
+conformance-page: setup ## write docs/conformance.md from what make conformance measured
+	@$(BIN)/python -m benchmarks.conformance.page
 
 clean: ## take away .venv and everything that was built
 	@echo "removing $(VENV), build output and caches"

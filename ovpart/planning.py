@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ovpart.capability.check import flaws
 from ovpart.capability.control import EXCLUDE, PIN, in_scope, select
 from ovpart.capability.demotion import Demotion
 from ovpart.capability.evidence import evidence_for
@@ -131,6 +132,8 @@ def plan_model(
     verdicts, devices = place(model, here, table, demotions=demotions, guarded=guarded, engine=DEVICE_ENGINE)
     refused = frozenset(d.node for d in demotions if d.engine == FALLBACK.engine)
     delegates = {device: Label(DEVICE_ENGINE, device) for device in devices if device is not None}
+    if LAST_RESORT.engine in options.fallback:
+        refused |= {graph.nodes[index].key for index in flaws(model, FALLBACK.engine.upper(), table)}
     last = LAST_RESORT if LAST_RESORT.engine in options.fallback else FALLBACK
     labels: list[Label | None] = [
         delegates[device] if device is not None and held is None else (last if node.key in refused else FALLBACK)

@@ -84,6 +84,35 @@ def check(
     return tuple(apply_exclude(verdicts, model.graph, exclude, pin))
 
 
+def flaws(model: Model, engine: str, table: Table) -> dict[int, Verdict]:
+    """Return what an engine that takes whatever it knows computes wrongly, by the table's word.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    engine : str
+        The engine in the table's spelling: ``"ONNXRUNTIME"``.
+    table : Table
+        The table, overlays included.
+
+    Returns
+    -------
+    dict of int to Verdict
+        Index of a node of the main scope → why. Only nodes whose operator has entries for the engine are looked at.
+    """
+    wanted = {op for layer in table.layers for op, places in layer.rows.items() if engine in places}
+    scope = main_scope(model)
+    checker = _Checker(model, engine, table, "fallback", "fast")
+    found = {}
+    for node in scope.graph.nodes:
+        if node.op_id in wanted:
+            verdict = checker.one(node, checker.ruleset(node), scope).verdict
+            if verdict.state is State.UNSUPPORTED and not verdict.deferred:
+                found[node.index] = verdict
+    return found
+
+
 def may_delegate(verdict: Verdict, device: str, table: Table, unknown: str | None = None) -> bool:
     """Return whether a verdict lets its node go to the device.
 

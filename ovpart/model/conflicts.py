@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import onnx
 
 _MAX_SUSPECTS = 200
+_LONGEST_LIST = 8
+"""Entries of lists of sizes, axes and the like: seldom are there more dimensions."""
 _CONVOLUTIONS = frozenset({"Conv", "ConvTranspose", "ConvInteger"})
 
 
@@ -138,9 +140,44 @@ def _ask_why(node: Node, graph: Graph, opsets: Mapping[str, int], constants: Map
         return
     except (shape_inference.InferenceError, onnx.checker.ValidationError, UnicodeDecodeError) as error:
         # The last: its message repeats an attribute that is no UTF-8.
-        if "external" not in str(error):  # the data of stubs is not there, which is nobody's fault
+        # The data of stubs is not there, which is nobody's fault.
+        if "external" not in str(error) and not _fits_some_size(schema, node, graph, data, imports):
             had = ", ".join(f"{name!r} {graph.type_of(name)}" for name in node.inputs if name)
             raise ModelError(f"node {node.label!r} ({node.op_id}) cannot take inputs {had}: {_words(error)}") from None
+
+
+def _fits_some_size(
+    schema: onnx.defs.OpSchema,
+    node: Node,
+    graph: Graph,
+    data: Mapping[str, onnx.TensorProto],
+    imports: list[onnx.OperatorSetIdProto],
+) -> bool:
+    """Whether onnx infers the node once its open dims are closed: it reads some of them as 0, and then complains.
+
+    Lists of open length are tried with several lengths, other open dims are taken as 1 (onnx 1.23: Resize with sizes of
+    a length that is not known, StringNormalizer on an open first dim).
+    """
+    from onnx import checker, shape_inference
+
+    kinds = {name: graph.type_of(name) for name in node.inputs if name}
+    if all(kind.is_static or kind.shape is None for kind in kinds.values()):
+        return False
+    for length in range(1, _LONGEST_LIST + 1):
+        closed = {name: write_type(_closed(kind, length)) for name, kind in kinds.items()}
+        try:
+            shape_inference.infer_node_outputs(schema, node.proto, closed, dict(data), opset_imports=imports)
+        except (shape_inference.InferenceError, checker.ValidationError):
+            continue
+        return True
+    return False
+
+
+def _closed(kind: ValueType, length: int) -> ValueType:
+    if kind.shape is None or kind.is_static:
+        return kind
+    default = length if len(kind.shape) == 1 else 1
+    return ValueType(kind.kind, kind.dtype, tuple(dim if isinstance(dim, int) else default for dim in kind.shape))
 
 
 def _words(error: Exception) -> str:

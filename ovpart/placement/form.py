@@ -24,6 +24,7 @@ from ovpart.partition.plan import Label, Plan
 from ovpart.placement.engines import Engines
 from ovpart.placement.fallback import refuse_fallback
 from ovpart.placement.island import island, type_seen, without_rank
+from ovpart.placement.last_resort import lacking_kernel
 from ovpart.placement.nested import Path, ScopeState
 from ovpart.placement.race import MAX_WEIGHT_BYTES, Outcome, Race
 from ovpart.placement.realise import (
@@ -40,7 +41,7 @@ from ovpart.placement.realise import (
 )
 from ovpart.placement.verification import Verification
 from ovpart.placement.verify import Asked, verify_plan
-from ovpart.planning import FALLBACK, held_back, plan_model
+from ovpart.planning import FALLBACK, LAST_RESORT, held_back, plan_model
 from ovpart.runtime.control import RunControl
 from ovpart.runtime.guards import merge
 from ovpart.runtime.pool import CLOSED
@@ -277,6 +278,7 @@ class Form:
             or options.strict
             or options.disable_fallback
             or self._engines.contexts
+            or any(cluster.label == LAST_RESORT for cluster in realised.plan.clusters)  # no rival does without it
         )
         if not self._measured or told or not realised.plan.delegates or self._schedule is None:
             return None
@@ -319,6 +321,16 @@ class Form:
         """Answer a run in which a cluster failed; demote the cluster if onnxruntime can do what the device cannot."""
         cluster = next(c for c in failed.plan.clusters if c.id == cluster_id)
         options = self._engines.options
+        if cluster.label == LAST_RESORT:
+            raise error  # it is there because no other engine takes it
+        lacking = lacking_kernel(failed.plan.graph, cluster, error, options)
+        if lacking is not None:
+            with self._lock:
+                if self._realised is failed:
+                    self._demotions = (*self._demotions, lacking)
+                    self._realise(self._plan_anew(self._demotions))
+            assert self._schedule is not None
+            return self._schedule.run(feed)
         is_fallback = cluster.label.engine == FALLBACK.engine
         alone = is_fallback and len(failed.plan.clusters) == 1
         told_to_raise = options.strict or FALLBACK.engine in options.disable_fallback
