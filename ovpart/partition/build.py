@@ -67,15 +67,11 @@ def make_plan(
 
     Parameters
     ----------
-    verdicts : sequence of Verdict
-        One a node of the model.
     labels : sequence of Label or None
         Where each node may run: the device's label if it may be delegated, else the fallback's (or the last resort's).
         For constant and dead nodes it is not looked at.
-    device : str
-        The device asked for.
-    join : str
-        ``"joined"`` (as few clusters as possible) or ``"connected"`` (each cluster connected).
+    device, join : str
+        The device asked for; ``"joined"`` (as few clusters as possible) or ``"connected"`` (each cluster connected).
     min_gain : float
         Predicted saving, in µs per run, that a component must bring to be delegated; 0: every component is.
     costs : CostTable, optional
@@ -96,8 +92,8 @@ def make_plan(
     draft = _draft(model.graph, verdicts, labels, fallback, costs.unknown_dim, kept)
     _hold_back_endless(draft, part_limit)
     atoms = _settled_atoms(draft)
-    nested = bodies or {}
-    line = _line(draft, atoms, join == "connected", min_gain, costs, {i: n.gain_us for i, n in nested.items()})
+    inner_gains = {index: nested.gain_us for index, nested in (bodies or {}).items()}
+    line = _line(draft, atoms, join == "connected", min_gain, costs, inner_gains)
     clusters, places = _clusters(draft, line, part_limit)
     return Plan(
         graph=model.graph,
@@ -111,14 +107,14 @@ def make_plan(
         join=join,
         min_gain=min_gain,
         overruled=draft.overruled,
-        bodies={
-            model.graph.nodes[index].key: nested[index].plans
-            for cluster in clusters
-            if cluster.label == RUNTIME
-            for index in cluster.nodes
-            if index in nested
-        },
+        bodies=_bodies(model.graph, clusters, bodies or {}),
     )
+
+
+def _bodies(graph: Graph, clusters: Sequence[Cluster], nested: Mapping[int, Nested]) -> dict[str, Mapping[str, Plan]]:
+    """Return the plans of bodies that the runtime runs, by the key of their node."""
+    run_here = [index for cluster in clusters if cluster.label == RUNTIME for index in cluster.nodes]
+    return {graph.nodes[index].key: nested[index].plans for index in run_here if index in nested}
 
 
 def _draft(

@@ -206,8 +206,7 @@ def make_report(
         The effective options.
     demotions : sequence of Demotion
         What engines refused.
-    engines, planning_ms, emulated_on, runs, evidence, compiles, variants : optional
-    engines, planning_ms, emulated_on, runs, compiles, variants, table_differs : optional
+    engines, planning_ms, emulated_on, runs, evidence, compiles, variants, table_differs : optional
         As in :class:`Report`, where known.
     what_if : callable, optional
         Makes the plan anew as if the nodes with these indices were supported; by default the plan's own labels are
