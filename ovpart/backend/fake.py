@@ -22,7 +22,7 @@ from ovpart.errors import CompileError, OptionError, RunError
 if TYPE_CHECKING:
     from ovpart.model.graph import Model
 
-STAGES = ("read", "convert", "compile", "load", "run")
+STAGES = ("read", "convert", "compile", "load", "bind", "run")
 """Where a fake can fail."""
 
 
@@ -33,7 +33,7 @@ class Failure:
     Attributes
     ----------
     stage : str
-        ``"read"``, ``"convert"``, ``"compile"``, ``"load"`` or ``"run"``.
+        ``"read"``, ``"convert"``, ``"compile"``, ``"load"``, ``"bind"`` or ``"run"``.
     words : str
         What the engine says.
     operator : str
@@ -86,7 +86,7 @@ class FakeBackend:
     Attributes
     ----------
     calls : collections.Counter
-        How often each stage was reached, and ``"bind"``, ``"export"``.
+        How often each stage was reached, and ``"export"``.
     cuts : list of Cut
         Every cut that it was given to compile, in order.
     """
@@ -120,13 +120,13 @@ class FakeBackend:
     def compile(self, cut: Cut, device: str, config: Mapping[str, object]) -> FakeExecutable:
         """Compile a cut, or fail as told."""
         self.cuts.append(cut)
-        self._reach("read", cut)
-        self._reach("convert", cut)
+        self.reach("read", cut)
+        self.reach("convert", cut)
         for node, key in zip(cut.proto.graph.node, cut.node_names, strict=True):
             operator = _operator(node.domain, node.op_type)
             if key and self.operators is not None and operator not in self.operators:
                 raise CompileError(f"the fake does not take {operator}", stage="convert", node=key)
-        self._reach("compile", cut)
+        self.reach("compile", cut)
         return FakeExecutable(self, self._reference.compile(self._spoilt(cut), "CPU", {}))
 
     def compile_whole(self, model: Model, device: str, config: Mapping[str, object]) -> FakeExecutable:
@@ -137,14 +137,10 @@ class FakeBackend:
 
     def load(self, blob: bytes | memoryview, cut: Cut, device: str, config: Mapping[str, object]) -> FakeExecutable:
         """Take up a blob of the same cut."""
-        self._reach("load", cut)
+        self.reach("load", cut)
         if bytes(blob) != blob_of(cut):
             raise CompileError("the blob is not of this cut", stage="load")
         return FakeExecutable(self, self._reference.compile(self._spoilt(cut), "CPU", {}))
-
-    def reach_run(self, cut: Cut) -> None:
-        """Count a run; raise RunError where it is to fail."""
-        self._reach("run", cut)
 
     def _spoilt(self, cut: Cut) -> Cut:
         """Return a cut that computes what the fake was told to compute wrongly."""
@@ -173,7 +169,7 @@ class FakeBackend:
         proto.graph.node.extend(nodes)
         return replace(cut, proto=proto)
 
-    def _reach(self, stage: str, cut: Cut) -> None:
+    def reach(self, stage: str, cut: Cut) -> None:
         """Count a stage; fail where that is due."""
         self.calls[stage] += 1
         for failure in self.failures:
@@ -185,7 +181,7 @@ class FakeBackend:
             time.sleep(failure.hangs_s)
             if failure.crashes:
                 os.kill(os.getpid(), signal.SIGSEGV)
-            if stage == "run":
+            if stage in ("bind", "run"):
                 raise RunError(failure.words)
             raise CompileError(failure.words, stage=stage, node=node if failure.names_node else None)
 
@@ -200,8 +196,8 @@ class FakeExecutable:
         self.reference = reference
 
     def bind(self) -> FakeRequest:
-        """Make a request."""
-        self.backend.calls["bind"] += 1
+        """Make a request, or fail as told."""
+        self.backend.reach("bind", self.reference.cut)
         return FakeRequest(self)
 
     def export(self) -> bytes | None:
@@ -221,7 +217,7 @@ class FakeRequest(ReferenceRequest):
 
     def run(self) -> None:
         """Compute, or fail as told."""
-        self._fake.backend.reach_run(self._fake.reference.cut)
+        self._fake.backend.reach("run", self._fake.reference.cut)
         super().run()
 
 

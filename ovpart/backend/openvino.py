@@ -22,7 +22,7 @@ from ovpart.backend.openvino_model import (
     wanted_inside,
 )
 from ovpart.backend.openvino_precision import compile_exactly, exact_options
-from ovpart.backend.openvino_types import short_name
+from ovpart.backend.openvino_types import THROWN, short_name
 from ovpart.backend.words import node_in_words, shortened
 from ovpart.errors import CompileError, OptionError
 
@@ -185,7 +185,7 @@ class OpenVINOBackend(OpenVINODevices):
         inside = wanted_inside(cut)
         try:
             model = self.core.read_model(inlined(cut, inside))
-        except RuntimeError as error:
+        except THROWN as error:
             # Without a rule for an operator the values of constants change nothing.
             if (
                 len(inside) == len(cut.weights)
@@ -220,7 +220,7 @@ class OpenVINOBackend(OpenVINODevices):
         """
         try:
             return action()
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        except THROWN as error:
             key = next((key for key in config or () if key in str(error) and "propert" in str(error)), None)
             if key is not None and config is not None:
                 raise OptionError(f"config[{key!r}] cannot be {config[key]!r}: {shortened(error)}") from error

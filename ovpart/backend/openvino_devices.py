@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ovpart.backend.base import Device
+from ovpart.backend.openvino_types import THROWN
 from ovpart.backend.words import shortened
 from ovpart.errors import DeviceNotFound, EngineMissing, OptionError
 
@@ -74,7 +75,7 @@ class OpenVINODevices:
             x = parameter([1], Type.f32)
             try:
                 self.core.compile_model(Model([relu(x)], [x]), device, {key: value})
-            except (RuntimeError, ValueError, TypeError) as error:
+            except THROWN as error:
                 return key, shortened(error)
         return None
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ovpart.backend.base import Array, Cut, Port
-from ovpart.backend.openvino_types import copied_out, is_plain, numpy_dtype_of, short_name, tensor_over
+from ovpart.backend.openvino_types import THROWN, copied_out, is_plain, numpy_dtype_of, short_name, tensor_over
 from ovpart.backend.words import node_in_words, shortened
 from ovpart.errors import InputError, RunError
 from ovpart.model.types import Dim
@@ -73,7 +73,7 @@ class OpenVINOExecutable:
         """Whether openvino took it from its cache folder instead of compiling it."""
         try:
             return bool(self.compiled.get_property("LOADED_FROM_CACHE"))
-        except RuntimeError:  # a chooser, or a device that does not say
+        except THROWN:  # a chooser, or a device that does not say
             return False
 
     def static_shape(self, index: int) -> tuple[int, ...] | None:
@@ -89,8 +89,11 @@ class OpenVINOExecutable:
         return bool(self.compiled.get_runtime_model().is_dynamic())
 
     def bind(self) -> OpenVINORequest:
-        """Make a request."""
-        return OpenVINORequest(self)
+        """Make a request; raises RunError where openvino has no memory, or no stream, for another one."""
+        try:
+            return OpenVINORequest(self)
+        except THROWN as error:
+            raise self.failed(error) from error
 
     def export(self) -> bytes | None:
         """Return the compiled blob: weights included, for the same build of openvino and the same device only.
@@ -102,7 +105,7 @@ class OpenVINOExecutable:
         stream = io.BytesIO()
         try:
             self.compiled.export_model(stream)
-        except RuntimeError:
+        except THROWN:
             return None
         return stream.getvalue()
 
@@ -171,7 +174,7 @@ class OpenVINORequest:
             else:
                 tensor, shared = tensor_over(shared)
             self._request.set_input_tensor(slot, tensor)
-        except (RuntimeError, ValueError, TypeError) as error:
+        except THROWN as error:
             raise InputError(f"input {self._executable.inputs[index].name!r}: {shortened(error)}") from error
         self._arrays[index] = shared
         self._copied[index] = shared is not array
@@ -193,33 +196,33 @@ class OpenVINORequest:
         """
         try:
             self._request.set_output_tensor(index, self._tensor(array, shared_memory=True))
-        except (RuntimeError, ValueError, TypeError) as error:
+        except THROWN as error:
             raise self._executable.failed(error) from error
         self._buffers[index] = array
 
     def run(self) -> None:
         """Compute."""
-        if self._given:
-            self._renew_buffers()
         try:
+            if self._given:
+                self._renew_buffers()
             self._infer()
-        except (RuntimeError, ValueError) as error:
+        except THROWN as error:
             raise self._executable.failed(error) from error
 
     def start(self) -> None:
         """Begin to compute."""
-        if self._given:
-            self._renew_buffers()
         try:
+            if self._given:
+                self._renew_buffers()
             self._request.start_async({}, None)
-        except (RuntimeError, ValueError) as error:
+        except THROWN as error:
             raise self._executable.failed(error) from error
 
     def wait(self) -> None:
         """Wait for what `start` began."""
         try:
             self._request.wait()
-        except (RuntimeError, ValueError) as error:
+        except THROWN as error:
             raise self._executable.failed(error) from error
 
     def cancel(self) -> None:
@@ -239,11 +242,14 @@ class OpenVINORequest:
                 return buffer.copy()
             self._given[index] = None
             return buffer
-        tensor = self._request.get_output_tensor(index)
-        data = tensor.data
-        small = data.nbytes < HANDED_OVER_BYTES
-        if small or not is_plain(self._output_dtypes[index]) or self._is_an_inputs(data):
-            return copied_out(tensor, self._output_dtypes[index])
+        try:
+            tensor = self._request.get_output_tensor(index)
+            data = tensor.data
+            small = data.nbytes < HANDED_OVER_BYTES
+            if small or not is_plain(self._output_dtypes[index]) or self._is_an_inputs(data):
+                return copied_out(tensor, self._output_dtypes[index])
+        except THROWN as error:
+            raise self._executable.failed(error) from error
         self._buffers[index] = data  # a view that keeps its tensor alive
         self._given[index] = None
         return data

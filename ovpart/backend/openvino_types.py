@@ -19,6 +19,9 @@ OPENVINO_NAMES = {
 }  # fmt: skip
 """Short dtype name → openvino's name of the type; what is missing cannot cross openvino's ports."""
 
+THROWN = (RuntimeError, ValueError, TypeError, IndexError, OverflowError, MemoryError)
+"""What openvino's exceptions become in Python: its own are a RuntimeError, C++'s ``std::bad_alloc`` a MemoryError."""
+
 _SHORT_NAMES = {theirs: ours for ours, theirs in OPENVINO_NAMES.items()}
 
 

@@ -306,7 +306,7 @@ class Form:
         """Keep what was faster and let go of the other."""
         rival, self._race, self._rival = self._rival, None, None
         self._outcome = found = race.outcome()
-        if found.keeps_plan or rival is None:
+        if found is None or found.keeps_plan or rival is None:
             return
         figures = f"measured {found.planned_us:.0f} µs a run, onnxruntime alone {found.plain_us:.0f} µs"
         told = not_worth(figures, source="measured")

@@ -6,6 +6,7 @@ a residual network that ties on AVX-512 takes openvino twice onnxruntime's time 
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,10 @@ from statistics import median
 from time import perf_counter, sleep
 
 from ovpart.backend.base import Array
+from ovpart.errors import OvpartError
 from ovpart.runtime.schedule import Schedule
+
+_log = logging.getLogger("ovpart")
 
 ROUNDS = 3
 """Calls that are used to measure; the first call of all warms both up and is not counted."""
@@ -58,15 +62,18 @@ class Race:
         self.plain = plain
         self._calls = 0
         self._seconds: list[tuple[float, float]] = []
+        self._void = False
         self._lock = threading.Lock()
 
     @property
     def is_over(self) -> bool:
-        """Whether enough has been measured."""
-        return len(self._seconds) >= ROUNDS
+        """Whether enough has been measured, or nothing can be."""
+        return self._void or len(self._seconds) >= ROUNDS
 
-    def outcome(self) -> Outcome:
-        """Return what was measured so far."""
+    def outcome(self) -> Outcome | None:
+        """Return what was measured; ``None`` where one of them failed, which says nothing of their speed."""
+        if self._void:
+            return None
         planned, plain = zip(*self._seconds, strict=True)
         return Outcome(1e6 * median(planned), 1e6 * median(plain))
 
@@ -76,14 +83,21 @@ class Race:
             return self.planned.run(feed, wanted)
         try:
             answer = self.planned.run(feed, wanted)
-            if self._calls == 0:
-                self.plain.run(feed, wanted)
-            elif not self.is_over:
-                self._seconds.append((_seconds(self.planned, feed, wanted), _seconds(self.plain, feed, wanted)))
-            self._calls += 1
+            try:
+                self._measure(feed, wanted)
+            except OvpartError as error:  # the call has its answer
+                _log.warning("what was planned is not measured any more: %s", error)
+                self._void = True
             return answer
         finally:
             self._lock.release()
+
+    def _measure(self, feed: Mapping[str, Array], wanted: Sequence[str] | None) -> None:
+        if self._calls == 0:
+            self.plain.run(feed, wanted)
+        elif not self.is_over:
+            self._seconds.append((_seconds(self.planned, feed, wanted), _seconds(self.plain, feed, wanted)))
+        self._calls += 1
 
 
 def _seconds(schedule: Schedule, feed: Mapping[str, Array], wanted: Sequence[str] | None) -> float:

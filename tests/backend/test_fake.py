@@ -65,7 +65,7 @@ def test_counts_and_keeps_what_it_was_asked():
 
 
 def test_stage_that_does_not_exist():
-    with pytest.raises(OptionError, match="read, convert, compile, load, run"):
+    with pytest.raises(OptionError, match="read, convert, compile, load, bind, run"):
         Failure("link")
 
 
