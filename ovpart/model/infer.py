@@ -69,7 +69,12 @@ class _State:
 
 
 def infer(
-    proto: onnx.ModelProto, graph: Graph, opsets: Mapping[str, int], learnt: Mapping[str, ValueType] | None = None
+    proto: onnx.ModelProto,
+    graph: Graph,
+    opsets: Mapping[str, int],
+    learnt: Mapping[str, ValueType] | None = None,
+    *,
+    believing: bool = True,
 ) -> Inference:
     """Infer the types of all values.
 
@@ -83,8 +88,10 @@ def infer(
         As imported.
     learnt : mapping of str to ValueType, optional
         Types of main-scope values that were seen at run time: they hold whatever inference says.
+    believing : bool
+        Whether the file's word is taken where inference knows nothing.
     """
-    declared = declared_types(proto.graph)
+    declared = declared_types(proto.graph) if believing else {}
     if not learnt and not needs_values(graph):
         types = quick_types(graph, _given(proto, graph), declared, opsets, refuse_node)
         done = graph if types is None else replace(graph, types=types)
@@ -100,7 +107,7 @@ def infer(
     if bind_symbols(work.graph, bound_symbols(state.graph)):
         _settle(state, first=False)
     static = all(state.graph.type_of(name).is_static for name in state.graph.inputs)
-    if _believe(state.graph, work.graph, declared, static):
+    if believing and _believe(state.graph, work.graph, declared, static):
         _settle(state, first=False)
     state.notes += disagreements(state.graph, declared)
     final = state.graph

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ovpart.errors import ModelError
+from ovpart.model.branches import take_known_branches
 from ovpart.model.build import Builder
 from ovpart.model.collector import without_collector
 from ovpart.model.conflicts import refuse_conflicts
@@ -78,6 +79,7 @@ def _model(source: Source, edits: Edits) -> Model:
     inferred = infer(proto, graph, opsets)
     if not inferred.checked:
         refuse_conflicts(inferred.graph, opsets, inferred.silent)
+    inferred = take_known_branches(proto, inferred, opsets, builder.notes)
     return Model(
         name=source.path.name if source.path is not None else proto.graph.name or "model",
         path=source.path,
