@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit models models-test long packaging stress giants decode conformance conformance-page clean
+.PHONY: help setup demo test lint types unit models models-test verify-models long packaging stress giants decode conformance conformance-page clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -61,6 +61,9 @@ models: setup ## fetch the real models of tests/models_manifest.toml (about 280 
 models-test: models ## run every real model and compare it with onnxruntime
 	@echo "pytest on the real models"
 	@$(PYTEST) -n $(WORKERS) -m "models and not long" tests
+
+verify-models: models ## hold every real model against onnxruntime, cluster by cluster, and write docs/verification.md
+	@PYTHONPATH=. $(BIN)/python benchmarks/verify_models.py --write
 
 long: setup ## the tests that take minutes
 	@echo "pytest, long tests"

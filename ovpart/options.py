@@ -173,6 +173,15 @@ class Options:
         "How long one compile or one run may take in the process for trials (see `isolate`).",
         planning=False,
     )
+    verify: str = _option(
+        conversions.one_of("off", "first-run"),
+        "off",
+        "'off' or 'first-run'",
+        "'first-run' holds each cluster and each output against onnxruntime on the first input of a plan, as "
+        "`Session.verify` does, and demotes what is wrong before that run is answered. It costs a few runs and a few "
+        "compiles of onnxruntime, once. With `strict` it raises instead.",
+        planning=False,
+    )
     num_threads: int | None = _option(
         conversions.count,
         None,

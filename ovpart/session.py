@@ -31,6 +31,7 @@ from ovpart.placement.engines import make_engines
 from ovpart.placement.evidence import open_notebook
 from ovpart.placement.form import Form
 from ovpart.placement.known_operators import refuse_unknown_operators
+from ovpart.placement.quarantine import default_path, quarantine
 from ovpart.placement.settings import EMULATING_DEVICE
 from ovpart.placement.static_forms import StaticForms
 from ovpart.placement.verify import REPEATS, Asked
@@ -328,6 +329,31 @@ class Session:
             message = "the plan waits for what only a run shows (ranks, or a trial): run the session once, then save"
             raise OptionError(message)
         return write_context(realised, self._model, self._engines, Path(path), embed=embed, sign=sign)
+
+    def quarantine(self, found: Verification, path: str | os.PathLike[str] | None = None) -> list[str]:
+        """Write rules that keep what a verification found wrong off the device, for ``table=`` of later sessions.
+
+        Parameters
+        ----------
+        found : Verification
+            What :meth:`verify` of this session gave.
+        path : path, optional
+            The table, created or extended; by default ``quarantine.yaml`` in the user's folder for settings.
+
+        Returns
+        -------
+        list of str
+            The operators that a rule was added for; empty where the table had them all, or nothing was found.
+
+        Raises
+        ------
+        TableError
+            If the file at `path` is no table.
+        """
+        culprits = [(culprit, culprit.label.device) for culprit in found.culprits if culprit.label is not None]
+        engines = {c.label.engine: self._engines.version_of(c.label) for c, _ in culprits if c.label is not None}
+        where = default_path() if path is None else Path(path)
+        return [operator for operator, _, _ in quarantine(self._model, culprits, engines, where)]
 
     def close(self) -> None:
         """Let go of compiled clusters and their memory; a closed session raises :class:`RunError` when run."""

@@ -20,7 +20,7 @@ class Demotion:
     engine : str
         The backend that refused it.
     stage : str
-        ``"read"``, ``"convert"``, ``"compile"``, ``"load"`` or ``"run"``.
+        ``"read"``, ``"convert"``, ``"compile"``, ``"load"`` or ``"run"``; ``"verify"`` where it ran and was wrong.
     words : str
         What the engine said.
     device : str
@@ -53,11 +53,14 @@ def lay_over(
 
 
 def _demoted(verdict: Verdict, demotion: Demotion) -> Verdict:
+    told = f"{demotion.engine} failed at {demotion.stage}: "
+    if demotion.stage == "verify":
+        told = ""  # the words are ours, and say that it was wrong
     first_line = next(iter(demotion.words.strip().splitlines()), "no reason given")
     return replace(
         verdict,
         state=State.UNSUPPORTED,
-        reason=f"{demotion.engine} failed at {demotion.stage}: {first_line[:160]}",
+        reason=f"{told}{first_line[:160]}",
         rule="evidence",
         hint="exclude the node to spare the trial",
         source="measured, on this machine",

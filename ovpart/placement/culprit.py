@@ -16,10 +16,12 @@ from ovpart.model.graph import Graph
 from ovpart.partition.boundary import boundary
 from ovpart.partition.plan import Cluster
 from ovpart.placement.bisect import first_failing_prefix
+from ovpart.placement.case import Case
 from ovpart.placement.judge import Judge, values_inside
 from ovpart.placement.measure import Difference, difference
+from ovpart.placement.oracle import run_executable
 from ovpart.placement.tolerance import bound_of, is_quantised, judged
-from ovpart.placement.verification import FAILED, CheckedCluster, Culprit
+from ovpart.placement.verification import FAILED, CheckedCluster, Culprit, in_words
 
 NEAR_DB = 6.0
 """In a quantised cluster a step that falls the other way is no fault: a piece counts as wrong where it comes within so
@@ -48,9 +50,9 @@ def find_culprit(judge: Judge, cluster: Cluster, found: CheckedCluster) -> Culpr
         piece = _smaller(judge.model.graph, before, trial) if trial.is_wrong(before) else cluster.nodes
     node = judge.model.graph.nodes[piece[-1]]
     worst = trial.worst(piece)
-    return Culprit(
-        cluster.id, node.label, node.key, node.op_id, tuple(piece), worst, _words(worst, judge.tolerance, trial.said)
-    )
+    words = _words(worst, judge.tolerance, trial.said)
+    case = trial.case(piece, words)
+    return Culprit(cluster.id, node.label, node.key, node.op_id, tuple(piece), worst, words, case, cluster.label)
 
 
 def _smaller(graph: Graph, nodes: Sequence[int], trial: _Trial) -> Sequence[int]:
@@ -112,6 +114,23 @@ class _Trial:
         found = self._differences(tuple(nodes))
         return None if found is None else max(found, key=lambda d: (bool(d.problem), d.relative), default=None)
 
+    def case(self, nodes: Sequence[int], words: str) -> Case:
+        """Return a piece with the input that shows most of what is wrong."""
+        judge, label = self._judge, self._cluster.label
+        inputs, outputs = boundary(judge.model.graph, nodes)
+        cut = make_cut(judge.model, nodes, inputs, outputs)
+        runs = []
+        for values in values_inside(judge, self._cluster, (*inputs, *outputs)):
+            given, wanted = ({name: values[name] for name in names} for names in (inputs, outputs))
+            try:
+                got = run_executable(judge.engines.compile(cut, label), given)
+            except (CompileError, RunError, InputError):
+                got = {}
+            worst = max((_badness(difference(got[name], wanted[name])) for name in got), default=(True, math.inf))
+            runs.append((worst, given, wanted, got))
+        _, given, wanted, got = max(runs, key=lambda run: run[0])
+        return Case(cut, label.engine, label.device, given, wanted, got, words)
+
     def _counts(self, found: Difference) -> bool:
         if judged(found, tolerance=self._judge.tolerance).is_right:
             return False
@@ -148,15 +167,12 @@ class _Trial:
         return found
 
 
+def _badness(found: Difference) -> tuple[bool, float]:
+    return bool(found.problem), found.relative
+
+
 def _words(found: Difference | None, tolerance: float | None, said: str) -> str:
     """Say in one line what is wrong."""
     if found is None:
         return f"the engine fails: {said}" if said else "the engine fails"
-    if found.problem:
-        return found.problem
-    if found.kind == "exact":
-        return f"{found.relative:.2%} of the elements differ, by up to {found.max_error:.6g}"
-    if found.kind == "integer":
-        return f"max error {found.max_error:.6g} steps"
-    bound = bound_of(found, tolerance)
-    return f"max error {found.max_error:.3g}, {found.relative:.2g} of the range (bound {bound:.2g})"
+    return in_words(found, bound_of(found, tolerance))

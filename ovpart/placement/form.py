@@ -16,13 +16,14 @@ from ovpart.backend.base import Array
 from ovpart.capability.demotion import Demotion
 from ovpart.capability.table import Table
 from ovpart.capability.verdict import Guard
-from ovpart.errors import CompileError, OvpartError, RunError
+from ovpart.errors import CompileError, OvpartError, RunError, VerificationError
 from ovpart.model.graph import Model
 from ovpart.model.variants import with_types
 from ovpart.partition.overruling import not_worth
 from ovpart.partition.plan import Label, Plan
 from ovpart.placement.engines import Engines
 from ovpart.placement.fallback import refuse_fallback
+from ovpart.placement.first_run import FIRST_RUN, wrong_here
 from ovpart.placement.island import island, type_seen, without_rank
 from ovpart.placement.last_resort import lacking_kernel
 from ovpart.placement.nested import Path, ScopeState
@@ -118,6 +119,7 @@ class Form:
         self._rival: Realised | None = None
         self._measured = measured
         self._on_trial = False
+        self._unchecked = False
         self._replans = 0
         self._outcome: Outcome | None = None
         if self._is_deferred:
@@ -173,6 +175,8 @@ class Form:
         RunError
             If onnxruntime, which answers where the device fails, fails on this input too.
         """
+        if self._unchecked:
+            self._check_first_run(feed)
         if self._race is not None and control is None:
             return self._run_race(self._race, feed, wanted)
         schedule = self._schedule
@@ -195,6 +199,23 @@ class Form:
         if realised is None or schedule is None:
             raise RunError(CLOSED)
         return verify_plan(model, realised, self._engines, schedule, feeds, asked)
+
+    def _check_first_run(self, feed: Mapping[str, Array]) -> None:
+        """Hold the plan against onnxruntime on its first input, and mend it until it is right."""
+        with self._lock:
+            known = 0
+            while self._unchecked and self._realised is not None:
+                wrong = wrong_here(self._model, self._realised, self._engines, feed, known=known)
+                self._unchecked = False
+                if not wrong:
+                    return
+                if self._engines.options.strict:
+                    self._unchecked = True  # no run of such a plan is answered
+                    raise VerificationError(f"node {wrong[0].node!r} on {wrong[0].engine}: {wrong[0].words}")
+                _log.warning("%d nodes move to onnxruntime; %s: %s", len(wrong), wrong[0].node, wrong[0].words)
+                known += len(wrong)
+                self._demotions = (*self._demotions, *wrong)
+                self._realise(self._plan_anew(self._demotions))
 
     def close(self) -> None:
         """Let go of everything compiled."""
@@ -247,6 +268,7 @@ class Form:
         if self._learn is not None and len(self._demotions) > self._known:
             self._learn(self._demotions, ())
         self._on_trial = realised.on_trial
+        self._unchecked = self._engines.options.verify == FIRST_RUN and bool(realised.plan.delegated)
         self._race = None if self._on_trial else self._race_for(realised)
 
     def _compiled_here(self, realised: Realised) -> Compiled:

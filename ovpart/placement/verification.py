@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ovpart.partition.plan import Label
+from ovpart.placement.case import Case
 from ovpart.placement.measure import Difference
 from ovpart.placement.tolerance import Judgement, Spread
 
@@ -99,6 +100,10 @@ class Culprit:
         Of these nodes; ``None`` where the engine fails on them.
     words : str
         What is wrong, in one line.
+    case : Case or None
+        These nodes with an input that shows it: ``culprit.case.save(Path("repro.onnx"))``.
+    label : Label or None
+        Where the cluster runs.
     """
 
     cluster: str
@@ -108,6 +113,8 @@ class Culprit:
     indices: tuple[int, ...]
     found: Difference | None
     words: str
+    case: Case | None = None
+    label: Label | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +205,22 @@ class Verification:
         from ovpart.placement.verification_text import render
 
         return render(self)
+
+
+def summary(value: Checked) -> str:
+    """Say in one line how far a value is out."""
+    return in_words(value.found, value.judgement.bound)
+
+
+def in_words(found: Difference, bound: float) -> str:
+    """Say in one line what a difference is."""
+    if found.problem:
+        return found.problem
+    if found.kind == "exact":
+        return f"{found.relative:.2%} of the elements differ, by up to {found.max_error:.6g}"
+    if found.kind == "integer":
+        return f"max error {found.max_error:.6g} steps"
+    return f"max error {found.max_error:.3g}, {found.relative:.2g} of the range (bound {bound:.2g})"
 
 
 def _badness(value: Checked) -> tuple[bool, bool, float]:

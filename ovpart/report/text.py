@@ -207,7 +207,7 @@ def _blocked(blocker: Blocker) -> str:
 def _demotions(report: Report) -> Iterator[str]:
     if not report.demotions:
         return
-    yield "demoted: the engine refused them, or failed on them"
+    yield "demoted: the engine refused them, failed on them, or was wrong on them"
     for demotion in report.demotions[:MOST_DEMOTIONS]:
         words = " ".join(demotion.words.split())
         rows = _wrapped(words, f"  {demotion.node} ({demotion.engine}, {demotion.stage}): ", "      ")

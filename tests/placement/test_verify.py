@@ -141,3 +141,28 @@ def test_text_and_json_say_the_same():
     assert data["clusters"][0]["status"] == "wrong"
     assert data["clusters"][0]["values"][0]["max_error"] == pytest.approx(0.25, rel=1e-3)
     assert data["outputs"][0]["name"] == "y"
+
+
+@pytest.mark.parametrize("operator", ["Relu", "Exp", "Tanh", "Sigmoid", "Softplus"])
+def test_the_wrong_node_is_named_wherever_it_stands(operator):
+    device = FakeBackend(wrong={operator: 0.5})
+    found = form_of(chain("Relu", "Exp", "Tanh", "Sigmoid", "Softplus"), device).verify(FEEDS, Asked())
+    (culprit,) = found.culprits
+    assert (culprit.node, culprit.op, len(culprit.indices)) == (operator, operator, 1)
+    assert "max error 0.5" in culprit.words
+
+
+def test_a_broken_fusion_is_narrowed_to_the_nodes_that_it_takes():
+    device = FakeBackend(wrong={"Exp+Sigmoid": 0.5})
+    found = form_of(chain("Relu", "Exp", "Tanh", "Sigmoid", "Softplus"), device).verify(FEEDS, Asked())
+    (culprit,) = found.culprits
+    assert culprit.node == "Sigmoid"
+    assert culprit.indices == (1, 3)
+    assert "together with 1 nodes" in " ".join(str(found).split())
+
+
+def test_the_node_on_which_an_engine_fails_is_named_with_its_words():
+    device = FakeBackend(failures=[Failure("run", "device lost", operator="Tanh")])
+    found = form_of(chain("Relu", "Tanh", "Exp"), device).verify(FEEDS, Asked())
+    assert [(c.status, c.words) for c in found.clusters] == [("failed", "device lost")]
+    assert (found.culprits[0].op, found.culprits[0].words) == ("Tanh", "the engine fails: device lost")
