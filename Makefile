@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit models models-test verify-models long packaging stress giants decode conformance conformance-page clean
+.PHONY: help setup demo test lint types unit models models-test verify-models long packaging stress giants decode conformance conformance-page clean torch-test
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -72,6 +72,10 @@ long: setup ## the tests that take minutes
 packaging: setup ## build wheel and sdist, and install each, and editable, into an empty environment
 	@echo "pytest on what is built and installed"
 	@$(PYTEST) tests/packaging
+
+torch-test: setup ## install PyTorch and test ovpart.torch
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,torch]"
+	@$(PYTEST) tests/test_torch.py
 
 decode: setup ## a decoder with a key/value cache, 256 steps, beside onnxruntime with IO binding and openvino
 	@$(BIN)/python benchmarks/decode.py
