@@ -1,7 +1,6 @@
 """PyTorch modules on ovpart: exported to ONNX, partitioned, run, torch tensors in and out without copies.
 
-Needs PyTorch 2.6 or newer with onnxscript: ``pip install "ovpart[torch]"``. This module imports torch; nothing else here
-does.
+Needs PyTorch 2.6 or newer with onnxscript: ``pip install "ovpart[torch]"``. Nothing else in ovpart imports torch.
 """
 
 from __future__ import annotations
@@ -165,7 +164,8 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     import numpy as np
 
     carrier, name = _CARRIED[plain.dtype]
-    return plain.view(carrier).numpy().view(np.dtype(getattr(ml_dtypes, name)))
+    bits: np.ndarray = plain.view(carrier).numpy()
+    return bits.view(np.dtype(getattr(ml_dtypes, name)))
 
 
 def to_torch(array: np.ndarray) -> torch.Tensor:
