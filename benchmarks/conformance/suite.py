@@ -65,6 +65,7 @@ class _Watch:
     prepared: engines.Prepared | None = None
     model: onnx.ModelProto | None = None
     inputs: Sequence[Any] = ()
+    left: Sequence[Any] = ()
     operator: str = ""
     elsewhere: list[str] | None = None
 
@@ -115,7 +116,7 @@ class _Rep(BackendRep):
     def run(self, inputs: Any, **kwargs: Any) -> tuple[Any, ...]:
         watch = self._watch
         prepared, given = self._prepare(inputs)
-        watch.prepared, watch.inputs, watch.stage = prepared, given, "failed"
+        watch.prepared, watch.inputs, watch.left, watch.stage = prepared, inputs, given, "failed"
         first = tuple(prepared.run(given))
         second = tuple(prepared.run(given))
         watch.elsewhere = prepared.placement(given)
@@ -158,9 +159,9 @@ def _runner(engine: str, form: str, options: Mapping[str, Any], watch: Callable[
         ) -> None:
             now = watch()
             if now.operator:
-                prepared, inputs = now.prepared, now.inputs
+                prepared, left = now.prepared, now.left
                 assert prepared is not None
-                chance.judge(now.operator, lambda: prepared.run(inputs), inputs, ref_outputs, len(outputs))
+                chance.judge(now.operator, lambda: prepared.run(left), now.inputs, ref_outputs, len(outputs))
                 return
             ref_outputs, outputs = _with_axes(ref_outputs), _with_axes(outputs)
             try:

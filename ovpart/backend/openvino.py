@@ -10,6 +10,7 @@ from ovpart.backend.base import Cut, Port
 from ovpart.backend.cut import port
 from ovpart.backend.openvino_attention import safe_for_attention
 from ovpart.backend.openvino_devices import CONTEXT, OpenVINODevices, import_openvino
+from ovpart.backend.openvino_infinities import keep_infinities
 from ovpart.backend.openvino_model import (
     bound_ports,
     crash_in,
@@ -181,7 +182,12 @@ class OpenVINOBackend(OpenVINODevices):
         return self.core.compile_model(model, context, properties)
 
     def _converted(self, cut: Cut) -> openvino.Model:
-        """Return openvino's model of a cut, with its large constants in place."""
+        """Return openvino's model of a cut, with its large constants in place, and right on infinities."""
+        model = self._read(cut)
+        self._step("convert", cut, lambda: keep_infinities(model))
+        return model
+
+    def _read(self, cut: Cut) -> openvino.Model:
         inside = wanted_inside(cut)
         try:
             model = self.core.read_model(inlined(cut, inside))

@@ -10,8 +10,11 @@ from ovpart.options import Options
 from ovpart.partition.plan import Cluster
 from ovpart.planning import FALLBACK, LAST_RESORT
 
-_LACKS = re.compile(r"\bnot (?:supported|implemented|defined)\b", re.IGNORECASE)
-"""Words of a kernel that lacks something, rather than of an input that is at fault (onnxruntime 1.31)."""
+_LACKS = re.compile(r"\bnot (?:supported|implemented|defined)\b|inconsistent total_sequence_length", re.IGNORECASE)
+"""Words of a kernel that lacks something, rather than of an input that is at fault (onnxruntime 1.31).
+
+The latter are those of Attention-24 on a mask that is shorter than the keys, which counts as padded.
+"""
 _NODE = re.compile(r"Name:'(?P<name>[^']*)'")
 
 

@@ -1,0 +1,81 @@
+"""Maxima and minima that are right on infinities.
+
+openvino starts a maximum from the least finite number: a set of nothing but -inf gives that number (2026.4, CPU;
+ReduceMax, ReduceMin, MaxPool). Taken over halves and doubled afterwards it overflows to -inf, and nothing else changes:
+powers of two scale exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import openvino
+
+_EXTREMES = frozenset({"ReduceMax", "ReduceMin", "MaxPool"})
+_FLOATS = frozenset({"f32", "f16", "bf16"})
+_BOUNDED = frozenset({"Relu", "Sigmoid", "HardSigmoid", "Tanh", "SoftMax", "Softmax", "Clamp", "FakeQuantize", "Erf"})
+"""What they make is no infinity that a maximum of it could miss; ReduceMin is not asked."""
+_HANDED_ON = frozenset({"Concat", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
+_DEPTH = 16
+
+
+def keep_infinities(model: openvino.Model) -> None:
+    """Change the maxima and minima of a model in place where an infinity may reach them, bodies included."""
+    for scope in _scopes(model):
+        changed = False
+        for node in list(scope.get_ops()):
+            kind = node.get_type_name()
+            if kind in _EXTREMES and node.input(0).get_element_type().get_type_name() in _FLOATS:
+                if kind == "MaxPool" and not _may_be_infinite(node.input_value(0), 0):
+                    continue
+                _halve(node)
+                changed = True
+        if changed:
+            scope.validate_nodes_and_infer_types()
+
+
+def _scopes(model: openvino.Model) -> Iterator[openvino.Model]:
+    yield model
+    for node in model.get_ops():
+        kind = node.get_type_name()
+        if kind in ("Loop", "TensorIterator"):
+            yield from _scopes(node.get_function())
+        elif kind == "If":
+            yield from _scopes(node.get_then_body())
+            yield from _scopes(node.get_else_body())
+
+
+def _halve(node: Any) -> None:
+    """Put a half before a maximum and a double behind it; its name and readers go over to the latter."""
+    from openvino import opset8
+
+    kind = node.input(0).get_element_type()
+    half = opset8.multiply(node.input_value(0), opset8.constant(0.5, dtype=kind))
+    node.input(0).replace_source_output(half.output(0))
+    output = node.output(0)
+    readers, names = list(output.get_target_inputs()), set(output.get_names())
+    double = opset8.multiply(output, opset8.constant(2.0, dtype=kind))
+    for reader in readers:
+        reader.replace_source_output(double.output(0))
+    output.set_names(set())
+    double.output(0).set_names(names)
+
+
+def _may_be_infinite(value: Any, depth: int) -> bool:
+    """Whether a value may be infinite; quantised values, of integers once, are not."""
+    maker = value.get_node()
+    kind = maker.get_type_name()
+    if kind in _BOUNDED:
+        return False
+    if kind == "Convert":
+        return maker.input(0).get_element_type().get_type_name() in _FLOATS | {"f64"}
+    if depth >= _DEPTH:
+        return True
+    inputs = [maker.input_value(index) for index in range(maker.get_input_size())]
+    if kind in ("Multiply", "Subtract"):
+        return inputs[1].get_node().get_type_name() != "Constant" or _may_be_infinite(inputs[0], depth + 1)
+    if kind in _HANDED_ON:
+        return any(_may_be_infinite(one, depth + 1) for one in (inputs if kind == "Concat" else inputs[:1]))
+    return True

@@ -1,0 +1,71 @@
+"""Maxima and minima on openvino, held against numpy where infinities are all there is."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto
+from onnx import helper as h
+from onnx import numpy_helper as nh
+
+import ovpart
+
+INF = np.inf
+LEAST = float(np.finfo(np.float32).min)
+
+
+def session(nodes, shape, initializers=(), dtype=TensorProto.FLOAT):
+    info = h.make_tensor_value_info
+    graph = h.make_graph(nodes, "g", [info("x", dtype, shape)], [onnx.ValueInfoProto(name="y")], list(initializers))
+    model = h.make_model(graph, opset_imports=[h.make_opsetid("", 17)], ir_version=8)
+    made = ovpart.Session(onnx.shape_inference.infer_shapes(model), min_gain=0, strict=True)
+    assert made.plan.coverage == 1
+    return made
+
+
+@pytest.mark.parametrize(("op", "numpy_op"), [("ReduceMax", np.max), ("ReduceMin", np.min)])
+@pytest.mark.parametrize("shape", [[4, 3], ["n", "m"]])
+@pytest.mark.parametrize("row", [[-INF] * 3, [INF] * 3, [LEAST] * 3, [-LEAST] * 3, [LEAST, -INF, -INF], [1, INF, -INF]])
+def test_extremes_of_infinities(op, numpy_op, shape, row):
+    x = np.array([row, [1, 2, 3], row, [-1, 0, 1e-39]], np.float32)
+    (y,) = session([h.make_node(op, ["x"], ["y"], axes=[1], keepdims=0)], shape).run(None, {"x": x})
+    np.testing.assert_array_equal(y, numpy_op(x, 1))
+
+
+@pytest.mark.parametrize("shape", [[1, 3, 4, 4], ["n", 3, "h", "w"]])
+@pytest.mark.parametrize("value", [-INF, INF, LEAST, 2.5])
+@pytest.mark.parametrize("before", [[], ["LeakyRelu"], ["Relu"]])
+def test_pools_of_infinities(shape, value, before):
+    nodes = [h.make_node(op, ["x"], ["r"]) for op in before]
+    nodes.append(h.make_node("MaxPool", ["r" if before else "x"], ["y"], kernel_shape=[3, 3], pads=[1, 1, 1, 1]))
+    x = np.full((1, 3, 4, 4), value, np.float32)
+    slope = {"LeakyRelu": 0.01, "Relu": 0.0}.get("".join(before), 1.0)
+    wanted = x if value > 0 else np.zeros_like(x) if slope == 0 else x * np.float32(slope)
+    (y,) = session(nodes, shape).run(None, {"x": x})
+    np.testing.assert_allclose(y, wanted, rtol=1e-6)
+
+
+def test_names_of_outputs_and_other_readers_are_kept():
+    nodes = [
+        h.make_node("ReduceMax", ["x"], ["m"], axes=[1], keepdims=1),
+        h.make_node("Sub", ["x", "m"], ["d"]),
+        h.make_node("Identity", ["m"], ["y"]),
+    ]
+    x = np.array([[1, 5, 3]], np.float32)
+    assert session(nodes, [1, 3]).run(None, {"x": x})[0].tolist() == [[5]]
+
+
+def test_bodies_are_right_too():
+    info = h.make_tensor_value_info
+    yes = h.make_graph([h.make_node("ReduceMax", ["x"], ["a"], axes=[1])], "yes", [], [info("a", 1, [2, 1])])
+    no = h.make_graph([h.make_node("ReduceMin", ["x"], ["b"], axes=[1])], "no", [], [info("b", 1, [2, 1])])
+    nodes = [
+        h.make_node("ReduceSum", ["x", "axes"], ["s"], keepdims=0),
+        h.make_node("Greater", ["s", "zero"], ["c"]),
+        h.make_node("If", ["c"], ["y"], then_branch=yes, else_branch=no),
+    ]
+    constants = [nh.from_array(np.array([0, 1]), "axes"), nh.from_array(np.float32(0), "zero")]
+    made = session(nodes, [2, 3], constants)
+    for x in (np.full((2, 3), INF, np.float32), np.full((2, 3), -INF, np.float32)):
+        np.testing.assert_array_equal(made.run(None, {"x": x})[0], x[:, :1])
