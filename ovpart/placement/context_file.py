@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import onnx
 
     from ovpart.model.graph import Model
+    from ovpart.model.types import ValueType
     from ovpart.partition.plan import Cluster
     from ovpart.placement.engines import Engines
     from ovpart.placement.realise import Realised
@@ -196,7 +197,7 @@ def _proto(file: _File, model: Model, original: Model) -> onnx.ModelProto:
     proto.graph.node.extend(file.nodes)
     declared = {value.name: value for value in (*original.proto.graph.input, *original.proto.graph.output)}
     for ends, names in ((proto.graph.input, graph.inputs), (proto.graph.output, graph.outputs)):
-        ends.extend(declared.get(name) or value_info(name, graph.type_of(name)) for name in names)
+        ends.extend(_declared(declared.get(name), name, graph.type_of(name)) for name in names)
     made = {name for node in file.nodes for name in node.output}
     for name in graph.outputs:
         if name not in made and name not in graph.inputs and name not in file.initializers:
@@ -213,6 +214,16 @@ def _proto(file: _File, model: Model, original: Model) -> onnx.ModelProto:
     dtypes = [graph.type_of(name).dtype for name in (*graph.inputs, *inner)]
     proto.ir_version = ir_version_for(proto.opset_import, dtypes)
     return proto
+
+
+def _declared(said: onnx.ValueInfoProto | None, name: str, kind: ValueType) -> onnx.ValueInfoProto:
+    """Return the file's own word on an input or output, unless it is known to be wrong: nothing corrects it later."""
+    known = value_info(name, kind)
+    if said is None:
+        return known
+    ours, theirs = known.type.tensor_type, said.type.tensor_type
+    wrong_rank = ours.HasField("shape") and theirs.HasField("shape") and len(ours.shape.dim) != len(theirs.shape.dim)
+    return known if kind.kind == "tensor" and (wrong_rank or not theirs.HasField("shape")) else said
 
 
 def _domains(node: onnx.NodeProto) -> Iterator[str]:

@@ -224,3 +224,30 @@ def test_what_cannot_be_written_says_why(tmp_path):
     expected = alone.run(None, {"x": X})
     for got, wanted in zip(ovpart.Session(tmp_path / "ctx.onnx").run(None, {"x": X}), expected, strict=True):
         np.testing.assert_allclose(got, wanted, rtol=1e-6)
+
+
+def test_an_output_that_the_original_declares_wrongly_is_declared_rightly(tmp_path):
+    ends = [
+        h.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3]),
+        h.make_tensor_value_info("y", TensorProto.FLOAT, [6]),
+    ]
+    graph = h.make_graph([h.make_node("Relu", ["x"], ["y"])], "g", ends[:1], ends[1:])
+    proto = h.make_model(graph, opset_imports=[h.make_opsetid("", 17)], ir_version=8)
+    ovpart.Session(proto, min_gain=0).save_context(tmp_path / "ctx.onnx")
+    session = ovpart.Session(tmp_path / "ctx.onnx")
+    assert session.run(None, {"x": np.ones((2, 3), np.float32)})[0].shape == (2, 3)
+
+
+def test_a_cache_folder_does_not_give_old_weights_for_new_ones(tmp_path):
+    """Openvino's own cache does, where a model is compiled from its path and only its external file has changed."""
+    onnx.save_model(
+        partitioned(), tmp_path / "model.onnx", save_as_external_data=True, location="weights", size_threshold=0
+    )
+    answers = []
+    for factor in (1, 2):
+        data = np.fromfile(tmp_path / "weights", np.float32) * factor
+        data.tofile(tmp_path / "weights")
+        session = ovpart.Session(tmp_path / "model.onnx", cache_dir=tmp_path / "cache", min_gain=0)
+        answers.append(session.run(["z"], {"x": X})[0])
+        session.close()
+    np.testing.assert_allclose(answers[1], answers[0] * np.sqrt(2), rtol=1e-6)
