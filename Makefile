@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit models models-test verify-models long packaging stress giants decode conformance conformance-page clean torch-test
+.PHONY: help setup demo test lint types unit models models-test verify-models long packaging stress giants decode conformance conformance-page clean torch-test threads programs
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -86,6 +86,15 @@ giants: setup ## memory of a model with 4.3 GB of weights, beside openvino; need
 
 stress: setup ## ten thousand runs from eight threads, answers and memory watched
 	@$(BIN)/python benchmarks/stress.py
+
+threads: setup ## eight threads on four sessions with onnxruntime's face, 64,000 runs of mixed shapes
+	@echo "pytest, many threads"
+	@$(PYTEST) -m long tests/compat/test_threads.py
+
+programs: setup ## programs over five real libraries, with onnxruntime and with our face in its place
+	@echo "installing the libraries of the programs"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,programs]"
+	@$(PYTEST) -m long tests/compat/test_programs.py
 
 conformance: setup ## onnx's official backend tests in three forms, against onnxruntime; takes an hour
 	@nice $(BIN)/python -m benchmarks.conformance.run

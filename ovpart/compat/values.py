@@ -12,7 +12,8 @@ from ovpart.backend.base import Array
 from ovpart.backend.onnxruntime import import_onnxruntime
 from ovpart.backend.onnxruntime_request import array_of_value, value_of_array
 from ovpart.errors import InputError
-from ovpart.model.types import dtype_name, dtype_of_array, numpy_dtype
+from ovpart.model.types import dtype_name, dtype_number, dtype_of_array, numpy_dtype
+from ovpart.model.weights import SUB_BYTE
 
 OrtValue: Any = import_onnxruntime().OrtValue
 
@@ -29,7 +30,7 @@ def to_array(value: Any) -> Array:
 
 
 def from_array(array: Array, declared: str = "") -> Any:
-    """Return an ``OrtValue`` over an array's memory, or of a sequence of tensors.
+    """Return an ``OrtValue`` that owns an array's memory, or one of a sequence of tensors.
 
     Parameters
     ----------
@@ -41,16 +42,16 @@ def from_array(array: Array, declared: str = "") -> Any:
     Raises
     ------
     InputError
-        For maps and empty optionals, of which onnxruntime can make no ``OrtValue``.
+        For maps, empty optionals and complex numbers, of which onnxruntime can make no ``OrtValue``.
     """
     if isinstance(array, list):
         return _packed(array, _element_type(declared))
-    if not isinstance(array, (np.ndarray, np.generic)):
-        raise InputError(f"an output of type {type(array).__name__} cannot be had as an OrtValue: use run")
+    if not isinstance(array, (np.ndarray, np.generic)) or array.dtype.kind == "c":
+        raise InputError(f"an output of type {_kind_of(array)} cannot be had as an OrtValue: use run")
     array = np.asarray(array)
-    if array.dtype.kind in "OUS" or array.dtype.isbuiltin == 1:
-        return OrtValue.ortvalue_from_numpy(array)
-    return OrtValue(value_of_array(array, dtype_of_array(array)), array)
+    if array.dtype.kind in "OUS":
+        return OrtValue.ortvalue_from_numpy(array)  # strings are copied
+    return OrtValue(_owning(array))
 
 
 def buffer_as_array(element_type: Any, shape: Sequence[int], address: int) -> np.ndarray:
@@ -73,6 +74,35 @@ def buffer_as_array(element_type: Any, shape: Sequence[int], address: int) -> np
     size = math.prod(shape) * dtype.itemsize
     memory: Any = (ctypes.c_byte * size).from_address(address) if size else bytearray()
     return np.frombuffer(memory, dtype=np.uint8).view(dtype).reshape(shape)
+
+
+def _owning(array: np.ndarray) -> Any:
+    """Return a value of the binding that keeps the array's memory alive, or has a copy of its own.
+
+    ``ortvalue_from_numpy`` does neither: what ``numpy()`` gives of it would be somebody else's memory as soon as the
+    ``OrtValue`` is gone. Through DLPack the array lives as long as whatever was made of it.
+    """
+    dtype = dtype_of_array(array)
+    from_dlpack = getattr(type(OrtValue.ortvalue_from_numpy(_EMPTY)._ortvalue), "from_dlpack", None)
+    if from_dlpack is not None and array.dtype.kind in "iufb" and array.dtype.isbuiltin == 1:
+        array = np.require(array, requirements=["C", "W"])
+        is_bool = array.dtype.kind == "b"
+        return from_dlpack((array.view(np.uint8) if is_bool else array).__dlpack__(), is_bool)
+    if dtype in SUB_BYTE:
+        return value_of_array(array, dtype)  # packed into memory of its own
+    import ctypes
+
+    array = np.ascontiguousarray(array).reshape(array.shape)
+    value = OrtValue.ortvalue_from_shape_and_type(list(array.shape), dtype_number(dtype))._ortvalue
+    ctypes.memmove(value.data_ptr(), array.ctypes.data, array.nbytes)
+    return value
+
+
+def _kind_of(array: Array) -> str:
+    return str(array.dtype) if isinstance(array, np.ndarray) else type(array).__name__
+
+
+_EMPTY = np.empty(0, np.float32)
 
 
 def _packed(arrays: Sequence[Array], element_type: int) -> Any:

@@ -295,8 +295,26 @@ def test_results_as_ort_values_outlive_everything():
     values = [session.run_with_ort_values(None, {"X": ort.OrtValue.ortvalue_from_numpy(X * n)})[0] for n in range(20)]
     del session
     gc.collect()
-    for n, value in enumerate(values):
-        np.testing.assert_allclose(value.numpy(), SQUARES * n)
+    arrays = [value.numpy() for value in values]
+    del values
+    gc.collect()
+    for n, array in enumerate(arrays):
+        np.testing.assert_allclose(array, SQUARES * n)
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i1", "u2", "i4", "i8", "u8", "?"])
+def test_memory_of_results_lives_as_long_as_what_is_made_of_it(dtype):
+    from ovpart.compat.values import from_array
+
+    for shape in ((2, 3), (), (0, 4)):
+        arrays = [np.full(shape, n % 2, dtype) for n in range(50)]
+        made = [from_array(array).numpy() for array in arrays]
+        expected = [array.copy() for array in arrays]
+        del arrays
+        gc.collect()
+        _ = [np.full(shape, 7, dtype) for _ in range(200)]
+        for array, wanted in zip(made, expected, strict=True):
+            np.testing.assert_array_equal(array, wanted)
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
@@ -404,3 +422,11 @@ def test_numpy_helper_values_survive(tmp_path):
     proto = models.mul()
     proto.graph.initializer[0].CopyFrom(numpy_helper.from_array(X + 1, "W"))
     np.testing.assert_allclose(opened(proto).run(None, {"X": X})[0], X * (X + 1))
+
+
+def test_what_onnxruntime_has_no_value_for_is_named():
+    from ovpart.compat.values import from_array
+
+    for value, words in ((np.ones(1, np.complex64), "complex64"), ({1: 2.0}, "dict"), (None, "NoneType")):
+        with pytest.raises(ovpart.InputError, match=f"type {words} cannot be had as an OrtValue"):
+            from_array(value)
