@@ -31,10 +31,9 @@ from ovpart.placement.engines import make_engines
 from ovpart.placement.evidence import open_notebook
 from ovpart.placement.form import Form
 from ovpart.placement.known_operators import refuse_unknown_operators
-from ovpart.placement.quarantine import default_path, quarantine
 from ovpart.placement.settings import EMULATING_DEVICE
 from ovpart.placement.static_forms import StaticForms
-from ovpart.placement.verify import REPEATS, Asked
+from ovpart.placement.verifying import Verifying
 from ovpart.planning import edits_of, plan_model
 from ovpart.report.facts import EvidenceFact, RunFacts
 from ovpart.report.model import Report, make_report
@@ -51,12 +50,11 @@ if TYPE_CHECKING:
     from ovpart.placement.context_file import Sign
     from ovpart.placement.contexts import Check
     from ovpart.placement.realise import Progress
-    from ovpart.placement.verification import Verification
 
 _log = logging.getLogger("ovpart")
 
 
-class Session:
+class Session(Verifying):
     """A model, split between the device asked for and onnxruntime.
 
     Parameters
@@ -250,54 +248,6 @@ class Session:
         """
         return True
 
-    def verify(
-        self,
-        feed: Mapping[str, Array] | Sequence[Mapping[str, Array]],
-        *,
-        tolerance: float | None = None,
-        repeats: int | None = None,
-        bisect: bool = True,
-        origin: str = "given",
-    ) -> Verification:
-        """Hold every cluster, every value that crosses, and the outputs against onnxruntime alone.
-
-        Parameters
-        ----------
-        feed : mapping of str to array, or several
-            Inputs, as :meth:`run` takes them. With several, runs on one are held against state that another has left.
-        tolerance : float, optional
-            Largest error over the range for floats of every dtype; by default a bound for each dtype.
-        repeats : int, optional
-            How often each input is run; 2 by default.
-        bisect : bool
-            Whether clusters that are wrong are searched for the node that makes them so.
-        origin : str
-            Where the inputs are from, for the text.
-
-        Returns
-        -------
-        Verification
-            ``is_right``; ``clusters`` and ``outputs`` with their errors; ``culprits``; as text and as JSON.
-
-        Raises
-        ------
-        InputError
-            As :meth:`run`; also where there is no feed.
-        RunError, CompileError
-            If onnxruntime itself cannot compute the model on these inputs.
-        """
-        feeds = [feed] if isinstance(feed, Mapping) else list(feed)
-        if not feeds:
-            message = "nothing to verify on: give at least one feed"
-            raise InputError(message)
-        checked = [self._check(one) for one in feeds]
-        forms = {id(form): form for form in map(self._form_for, checked)}
-        if len(forms) > 1:
-            message = "the feeds take different plans (outside a guard, or overridden initializers): verify one by one"
-            raise InputError(message)
-        (form,) = forms.values()
-        return form.verify(checked, Asked(tolerance, REPEATS if repeats is None else repeats, origin, bisect))
-
     def save_context(
         self, path: str | os.PathLike[str], *, embed: bool = True, sign: Sign | None = None
     ) -> tuple[Path, ...]:
@@ -329,31 +279,6 @@ class Session:
             message = "the plan waits for what only a run shows (ranks, or a trial): run the session once, then save"
             raise OptionError(message)
         return write_context(realised, self._model, self._engines, Path(path), embed=embed, sign=sign)
-
-    def quarantine(self, found: Verification, path: str | os.PathLike[str] | None = None) -> list[str]:
-        """Write rules that keep what a verification found wrong off the device, for ``table=`` of later sessions.
-
-        Parameters
-        ----------
-        found : Verification
-            What :meth:`verify` of this session gave.
-        path : path, optional
-            The table, created or extended; by default ``quarantine.yaml`` in the user's folder for settings.
-
-        Returns
-        -------
-        list of str
-            The operators that a rule was added for; empty where the table had them all, or nothing was found.
-
-        Raises
-        ------
-        TableError
-            If the file at `path` is no table.
-        """
-        culprits = [(culprit, culprit.label.device) for culprit in found.culprits if culprit.label is not None]
-        engines = {c.label.engine: self._engines.version_of(c.label) for c, _ in culprits if c.label is not None}
-        where = default_path() if path is None else Path(path)
-        return [operator for operator, _, _ in quarantine(self._model, culprits, engines, where)]
 
     def close(self) -> None:
         """Let go of compiled clusters and their memory; a closed session raises :class:`RunError` when run."""

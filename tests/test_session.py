@@ -12,7 +12,7 @@ from onnx import helper as h
 from onnx import numpy_helper as nh
 
 import ovpart
-from ovpart.errors import DeviceNotFound, InputError, ModelError, OptionError, PlanError
+from ovpart.errors import DeviceNotFound, InputError, ModelError, OptionError, OvpartWarning, PlanError
 
 X = np.arange(12, dtype=np.float32).reshape(3, 4) / 7 - 0.5
 
@@ -224,3 +224,20 @@ def test_a_dimension_that_the_model_fixes_is_declared_as_in_the_file_and_checked
     np.testing.assert_allclose(session.run(None, feed)[0], reference(proto, feed)[0], 1e-5)
     with pytest.raises(InputError, match="Expected: 1"):
         session.run(None, {"x": np.ones((4, 3, 2), np.float32)})
+
+
+def test_a_wrong_answer_of_the_real_engine_is_caught_on_the_first_run():
+    # u8 Add wraps around in ONNX and saturates on openvino; a pin sends it there all the same.
+    nodes = [
+        h.make_node("Add", ["x", "c"], ["s"], name="wraps"),
+        h.make_node("Identity", ["s"], ["y"], name="hands on"),
+    ]
+    ends = [value(name, ["n"], TensorProto.UINT8) for name in "xy"]
+    proto = model(nodes, ends[:1], ends[1:], [nh.from_array(np.uint8([255]), "c")])
+    x = np.arange(20, dtype=np.uint8)
+    with pytest.warns(OvpartWarning, match="against the table"):
+        session = ovpart.Session(proto, min_gain=0, pin="Add", verify="first-run", evidence="off")
+    np.testing.assert_array_equal(session.run(None, {"x": x})[0], x + np.uint8(255))
+    assert [(d.node, d.stage) for d in session.report.demotions] == [("s", "verify")]
+    assert "wrong here: max error" in str(session.report)
+    assert session.verify({"x": x}).is_right

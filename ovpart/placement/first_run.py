@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 from ovpart.backend.base import Array
 from ovpart.capability.demotion import Demotion
-from ovpart.errors import CompileError, InputError, RunError
+from ovpart.errors import CompileError, InputError, RunError, VerificationError
 from ovpart.model.graph import Model
-from ovpart.partition.plan import Cluster
+from ovpart.partition.plan import RUNTIME, Cluster
 from ovpart.placement.culprit import find_culprit
 from ovpart.placement.engines import Engines
 from ovpart.placement.judge import Judge, summon
@@ -54,7 +54,21 @@ def wrong_here(
     list of Demotion
         The nodes that make clusters wrong; where no cluster is wrong by itself but an output is, all of the cluster
         that rounds most. Empty where all is right, and where onnxruntime cannot compute the model alone.
+
+    Raises
+    ------
+    VerificationError
+        Under ``strict``, instead of demoting.
     """
+    fresh = _found(model, realised, engines, feed, known)
+    if fresh and engines.options.strict:
+        raise VerificationError(f"node {fresh[0].node!r} on {fresh[0].engine}: {fresh[0].words}")
+    if fresh:
+        _log.warning("%d nodes move to onnxruntime; %s: %s", len(fresh), fresh[0].node, fresh[0].words)
+    return fresh
+
+
+def _found(model: Model, realised: Realised, engines: Engines, feed: Mapping[str, Array], known: int) -> list[Demotion]:
     try:
         judge = summon(model, realised, engines, [feed])
     except (CompileError, RunError, InputError) as error:
@@ -88,7 +102,7 @@ def wrong_here(
 def _of_cluster(judge: Judge, cluster: Cluster, found: CheckedCluster, *, whole: bool) -> list[Demotion]:
     worst = found.worst
     told = found.words if worst is None else summary(worst)
-    if whole:
+    if whole or cluster.label == RUNTIME:  # a body's own plan is verified when it runs first
         return _all_of(judge.model, cluster, f"wrong here: {told}")
     culprit = find_culprit(judge, cluster, found)
     if len(culprit.indices) > _LONG:

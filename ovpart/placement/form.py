@@ -16,7 +16,7 @@ from ovpart.backend.base import Array
 from ovpart.capability.demotion import Demotion
 from ovpart.capability.table import Table
 from ovpart.capability.verdict import Guard
-from ovpart.errors import CompileError, OvpartError, RunError, VerificationError
+from ovpart.errors import CompileError, OvpartError, RunError
 from ovpart.model.graph import Model
 from ovpart.model.variants import with_types
 from ovpart.partition.overruling import not_worth
@@ -207,15 +207,10 @@ class Form:
             while self._unchecked and self._realised is not None:
                 wrong = wrong_here(self._model, self._realised, self._engines, feed, known=known)
                 self._unchecked = False
-                if not wrong:
-                    return
-                if self._engines.options.strict:
-                    self._unchecked = True  # no run of such a plan is answered
-                    raise VerificationError(f"node {wrong[0].node!r} on {wrong[0].engine}: {wrong[0].words}")
-                _log.warning("%d nodes move to onnxruntime; %s: %s", len(wrong), wrong[0].node, wrong[0].words)
-                known += len(wrong)
-                self._demotions = (*self._demotions, *wrong)
-                self._realise(self._plan_anew(self._demotions))
+                if wrong:
+                    known += len(wrong)
+                    self._demotions = (*self._demotions, *wrong)
+                    self._realise(self._plan_anew(self._demotions))
 
     def close(self) -> None:
         """Let go of everything compiled."""

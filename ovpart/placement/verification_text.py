@@ -92,7 +92,7 @@ def _outputs(found: Verification) -> Iterator[str]:
     shown += [value for value in found.outputs if value.status != WRONG][:MOST]
     for value in shown:
         mark = value.status if value.status == "right" else value.status.upper()
-        yield f"  {value.name[:24]:<25}{_figures(value)}  {mark}"
+        yield f"  {_fitted(value.name, 24):<25}{_figures(value)}  {mark}"
         if found.quantised and value.found.sqnr_db is not None and value.spread is not None:
             cosine = "-" if value.found.cosine is None else f"{value.found.cosine:.7f}"
             levels = "all levels agree" if math.isinf(value.spread.sqnr_db) else f"{value.spread.sqnr_db:.1f} dB"
@@ -101,6 +101,11 @@ def _outputs(found: Verification) -> Iterator[str]:
             yield from _why(value)
     if left := len(found.outputs) - len(shown):
         yield f"  … and {left} more, all right"
+
+
+def _fitted(name: str, columns: int) -> str:
+    """Return a name that fits: its beginning and its end, since names of outputs differ there."""
+    return name if len(name) <= columns else f"{name[: columns // 2 - 1]}…{name[-columns // 2 :]}"
 
 
 def _culprits(found: Verification) -> Iterator[str]:

@@ -13,7 +13,7 @@ from ovpart.backend.base import Array, Executable
 from ovpart.backend.cut import port
 from ovpart.errors import CompileError, InputError, RunError
 from ovpart.model.graph import Model
-from ovpart.partition.plan import Cluster
+from ovpart.partition.plan import RUNTIME, Cluster
 from ovpart.placement.culprit import find_culprit
 from ovpart.placement.engines import Engines
 from ovpart.placement.judge import Judge, summon
@@ -87,7 +87,8 @@ def verify_plan(
     culprits = [
         find_culprit(judge, cluster, found)
         for cluster, found in zip(realised.plan.clusters, clusters, strict=True)
-        if asked.bisect and found.status in (WRONG, FAILED)
+        # Bodies of control flow that the runtime executes are no model that could be cut.
+        if asked.bisect and found.status in (WRONG, FAILED) and cluster.label != RUNTIME
     ]
     return Verification(
         model=realised.plan.model,
