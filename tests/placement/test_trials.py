@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import gc
 import os
 import signal
 
@@ -22,6 +22,7 @@ from ovpart.model.read import read_model
 from ovpart.options import resolve
 from ovpart.placement.engines import Engines
 from ovpart.placement.form import Form
+from ovpart.placement.trials import TrialDied
 
 X = np.array([[-1.5, 0.25, 2.0]], np.float32)
 OPERATORS = ("Relu", "Exp", "Sigmoid", "Tanh")
@@ -203,8 +204,8 @@ def test_weights_reach_the_other_process_from_a_file_and_from_memory(tmp_path, a
         assert session.report.demotions == ()
 
 
-def test_openvino_taking_its_process_down_is_survived(caplog):
-    """GatherND reads where its indices point, wherever that is (openvino 2026.4: SIGSEGV)."""
+def gather_nd() -> onnx.ModelProto:
+    """Return x (a,b), i (k,2) -> Relu -> GatherND -> Neg -> y."""
     nodes = [
         h.make_node("Relu", ["x"], ["r"]),
         h.make_node("GatherND", ["r", "i"], ["g"]),
@@ -212,13 +213,34 @@ def test_openvino_taking_its_process_down_is_survived(caplog):
     ]
     inputs = [
         h.make_tensor_value_info("x", TensorProto.FLOAT, ["a", "b"]),
-        h.make_tensor_value_info("i", TensorProto.INT64, ["k", "d"]),
+        h.make_tensor_value_info("i", TensorProto.INT64, ["k", 2]),
     ]
-    graph = h.make_graph(nodes, "g", inputs, [h.make_tensor_value_info("y", TensorProto.FLOAT, None)])
-    proto = h.make_model(graph, opset_imports=[h.make_opsetid("", 17)], ir_version=8)
-    feed = {"x": np.ones((3, 4), np.float32), "i": np.array([[2**30, 2**30]])}
-    with ovpart.Session(proto, min_gain=0, isolate=True, pin=["GatherND"]) as session, caplog.at_level(logging.WARNING):
-        with pytest.raises(RunError):
-            session.run(None, feed)
-        good = {"x": np.ones((3, 4), np.float32), "i": np.array([[1, 1]])}
+    graph = h.make_graph(nodes, "g", inputs, [h.make_tensor_value_info("y", TensorProto.FLOAT, ["k"])])
+    return h.make_model(graph, opset_imports=[h.make_opsetid("", 17)], ir_version=8)
+
+
+@pytest.mark.filterwarnings("ignore:pin=")
+def test_openvino_taking_its_process_down_is_survived():
+    """GatherND reads where its indices point, wherever that is (openvino 2026.4: SIGSEGV)."""
+    bad = {"x": np.ones((3, 4), np.float32), "i": np.array([[2**30, 2**30]])}
+    good = {"x": np.ones((3, 4), np.float32), "i": np.array([[1, 1]])}
+    with ovpart.Session(gather_nd(), min_gain=0, pin=["GatherND"]) as session:
+        ((trial,),) = session._form._realised.executables.values()
+        with pytest.raises(TrialDied, match="the engine's process died"):
+            trial.trials.run(trial, [bad[port.name] for port in trial.inputs])
+        with pytest.raises(RunError, match="onnxruntime"):
+            session.run(None, bad)
         np.testing.assert_array_equal(session.run(None, good)[0], [-1])
+        np.testing.assert_array_equal(session.run(None, good)[0], [-1])
+        assert session.report.coverage == 1.0
+
+
+def test_a_session_that_is_dropped_leaves_no_process_and_no_files():
+    session = ovpart.Session(chain(*OPERATORS), min_gain=0, isolate=True)
+    trials = session._form._engines.trials
+    process, folder = trials._process._popen, trials._folder.name
+    assert process.poll() is None
+    del session, trials
+    gc.collect()
+    assert process.wait(timeout=30) != 0
+    assert not os.path.exists(folder)
