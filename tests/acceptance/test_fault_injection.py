@@ -167,8 +167,9 @@ def each_fails_in_turn(proto: onnx.ModelProto, kind: type[Exception], **options:
     for number in range(1, len(counted.names) + 1):
         with Faults(number, kind=kind).into(calls) as faults:
             raised, right = lived(proto, wanted, **options)
-        told = f"call {number}: {faults.names[number - 1]}"
-        if "Session" in faults.names[number - 1]:  # onnxruntime's: what answers for openvino may be what fails
+        reached = faults.names[number - 1] if number <= len(faults.names) else "none"  # a measured plan may give way
+        told = f"call {number}: {reached}"
+        if "Session" in reached:  # onnxruntime's: what answers for openvino may be what fails
             assert raised <= 1, told
             assert right == len(SHAPES) - raised or (raised, right) == (1, 0), told
         else:
