@@ -68,10 +68,11 @@ def nested_plans(
         if out or node.index in idle or not runs_bodies(node):
             continue
         label = labels[node.index]
+        whole = label is not None and label.delegated and not endless(node)
+        stays = whole and not means_in_bodies(node, options.exclude)
         asked = options.control_flow == "nested" or means_in_bodies(node, options.pin)
-        stays = (
-            label is not None and label.delegated and not endless(node) and not means_in_bodies(node, options.exclude)
-        )
+        if label is not None and not label.delegated and label != fallback:
+            asked = True  # the fallback has refused the node whole, and may take most of what is in it
         if (stays and not asked) or not_alone(model, node):
             continue
         nested = _nested(model, node, options, fallback, plan, asked)

@@ -194,12 +194,14 @@ def control_flow(
 
     late = node.op_type == "If" if lazy is None else lazy
     parts = {}
+    graphs = {}
     for name, plan in plans.items():
         try:
             body = body_of(model, node, name)
             nested = NestedBody(body, plan, make_form, lazy=late)
         except (CompileError, ModelError) as error:
             raise CompileError(f"{name} of {node.label!r}: {error}", node=node.key) from error
+        graphs[name] = body.model
         parts[name] = Part(nested, tuple(map(operand, body.captures)), body.declared_ranks)
     ports = [port(name, graph.type_of(name)) for name in inputs], [port(name, graph.type_of(name)) for name in outputs]
     operands = [operand(name) for name in node.inputs]
@@ -208,8 +210,20 @@ def control_flow(
     if node.op_type == "If":
         return If(label, *ports, operands, [parts["then_branch"], parts["else_branch"]], made)
     if node.op_type == "Loop":
-        return Loop(label, *ports, operands, [parts["body"]], made)
+        endures = never_ends(graphs["body"])
+        return Loop(label, *ports, operands, [parts["body"]], made, endures=endures)
     return Scan(label, *ports, operands, [parts["body"]], made, scan_layout(node))
+
+
+def never_ends(body: Model) -> bool:
+    """Whether the condition that the body of a Loop gives is the one that it was given, or a constant that holds."""
+    graph = body.graph
+    name = graph.outputs[0]
+    while (index := graph.producer.get(name)) is not None and graph.nodes[index].op_type == "Identity":
+        name = graph.nodes[index].inputs[0]
+    if name in body.weights and body.weights.dtype(name) == "bool":
+        return bool(body.weights.array(name).all())
+    return name == graph.inputs[1]
 
 
 def inside_of(key: str, executable: object) -> dict[Path, ScopeState]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ovpart.errors import OvpartError, RunError
 from ovpart.model.types import numpy_dtype
@@ -236,20 +236,42 @@ class If(ControlFlow):
 
 
 class Loop(ControlFlow):
-    """Runs its body while a count lasts and a condition holds."""
+    """Runs its body while a count lasts and a condition holds.
 
-    # The count and the condition, which body and node have; what is carried comes behind them.
-    FIXED: ClassVar[int] = 2
+    Parameters
+    ----------
+    endures : bool
+        Whether the body never ends it: then the count is how often it runs. The others are those of
+        :class:`ControlFlow`.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        inputs: Sequence[Port],
+        outputs: Sequence[Port],
+        operands: Sequence[Operand],
+        parts: Sequence[Part],
+        made: Sequence[int],
+        *,
+        endures: bool = False,
+    ) -> None:
+        super().__init__(label, inputs, outputs, operands, parts, made)
+        self.endures = endures
 
     def compute(self, given: Sequence[Array], watch: Watch) -> list[Array]:
-        """Iterate. What is carried is handed from one iteration to the next as it is; what is scanned is stacked."""
+        """Iterate. What is carried is handed from one iteration to the next as it is.
+
+        What is stacked is written where it stays if the number of iterations is known before the first.
+        """
         (loop,) = self.parts
         count, condition, *carried = [operand.of(given) for operand in self.operands]
         most = None if count is None else whole_number(count, self.label)
         goes_on = condition is None or truth(condition, self.label)
         captured = [operand.of(given) for operand in loop.captures]
         held = len(carried)
-        stacks = [Stack(port) for port in loop.body.outputs[1 + held :]]
+        known = most if self.endures and goes_on and most is not None and most > 0 else None
+        stacks = [Stack(port, known) for port in loop.body.outputs[1 + held :]]
         done = 0
         while goes_on and (most is None or done < most):
             watch.check()

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from ovpart.backend.base import Array, Port
 
 
+AT_ONCE = 1 << 28
+"""Bytes that are allocated before they are needed; a longer loop may be ended before it has filled them."""
+
+
 class Stack:
     """Takes one slice an iteration.
 
@@ -43,7 +47,7 @@ class Stack:
         """Take the slice of an iteration."""
         import numpy as np
 
-        if self._made == 0 and self._count is not None:
+        if self._made == 0 and self._count is not None and self._count * value.nbytes <= AT_ONCE:
             self._whole = np.empty((self._count, *value.shape), value.dtype)
         first = self._whole[0] if self._whole is not None else (self._slices[0] if self._slices else value)
         if value.shape != first.shape:

@@ -14,7 +14,7 @@ Feed = Mapping[str, np.ndarray]
 
 def model(text: str, opset: int = 17) -> onnx.ModelProto:
     """Parse a graph; bodies of Loop and Scan need their inputs typed."""
-    return onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : {opset}]>\n{text}')
+    return onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : {opset}, "my" : 1]>\n{text}')
 
 
 def x(*shape: int, seed: int = 0) -> np.ndarray:
@@ -126,6 +126,46 @@ g (float[N,4] x, int64 m) => (float[K,4] y) {
 }"""
 """A sequence is carried."""
 
+FUNCTION = """
+g (float[N,4] x, bool c) => (float[N,4] y) {
+  y = my.f(x, c)
+}
+<domain: "my", opset_import: ["" : 17]>
+f (u, c) => (v) {
+  w = Sin(u)
+  v = If (c) <then_branch = t () => (p) { p = Exp(w) }, else_branch = e () => (q) { q = Neg(u) }>
+}"""
+"""Control flow in a local function."""
+
+COUNTED_LOOP = """
+g (float[N,4] x, int64 m) => (float[N,4] y, float[K,N,4] s) {
+  yes = Constant <value = int64 {1}> ()
+  c = Cast <to = 9> (yes)
+  y, s = Loop (m, c, x) <
+    body = b (int64 i, bool go, float[N,4] v) => (bool again, float[N,4] w, float[N,4] t) {
+      h = Tanh(v)
+      w = Sub(h, x)
+      t = Mul(w, v)
+      again = Identity(go)
+    }>
+}"""
+"""Never ends before its count does."""
+
+WIDE_BRANCHES = """
+g (int64[4] x, bool c) => (int64[4] y) {
+  y = If (c) <
+    then_branch = t () => (int64[4] p) { p = Add(x, x) },
+    else_branch = e () => (int64[4] q) { a = Neg(x)  q = Concat <axis = 0> (a) }>
+}"""
+"""Integers that 32 bits hold, or not: known only when the branch is run."""
+
+STRING_BRANCHES = """
+g (string[4] s, bool c) => (string[4] y) {
+  y = If (c) <
+    then_branch = t () => (string[4] p) { p = Identity(s) },
+    else_branch = e () => (string[4] q) { q = Concat <axis = 0> (s) }>
+}"""
+
 CASES: Mapping[str, tuple[str, Sequence[Feed]]] = {
     "branches": (BRANCHES, [{"x": x(3, 4), "c": np.array(c)} for c in (True, False)]),
     "nested branches": (
@@ -148,6 +188,16 @@ CASES: Mapping[str, tuple[str, Sequence[Feed]]] = {
             {"x": x(2, 4, seed=s), "m": np.array(m), "c": np.array(c)}
             for s, m, c in ((0, 4, True), (1, 3, True), (2, 2, False))
         ],
+    ),
+    "function": (FUNCTION, [{"x": x(2, 4), "c": np.array(c)} for c in (True, False)]),
+    "counted loop": (COUNTED_LOOP, [{"x": x(2, 4), "m": np.array(m)} for m in (5, 0, 1)]),
+    "wide integers": (
+        WIDE_BRANCHES,
+        [{"x": np.array(v), "c": np.array(c)} for c in (True, False) for v in ([1, 2, 3, 4], [2**40, -(2**35), 5, 6])],
+    ),
+    "strings": (
+        STRING_BRANCHES,
+        [{"s": np.array(["a", "é", "", "d"], object), "c": np.array(c)} for c in (True, False)],
     ),
     "sequence loop": (SEQUENCE_LOOP, [{"x": x(2, 4), "m": np.array(m)} for m in (3, 0)]),
 }

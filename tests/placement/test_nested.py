@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 import ovpart
 from ovpart.backend.fake import Failure, FakeBackend
@@ -21,7 +22,16 @@ from ovpart.partition.nested import scopes
 from ovpart.partition.plan import RUNTIME
 from ovpart.placement.engines import Engines
 from ovpart.placement.form import Form
-from tests.placement.control_flow_models import BRANCHES, CASES, LOOP, LOOP_IN_BRANCH, NESTED_BRANCHES, model, x
+from tests.placement.control_flow_models import (
+    BRANCHES,
+    CASES,
+    COUNTED_LOOP,
+    LOOP,
+    LOOP_IN_BRANCH,
+    NESTED_BRANCHES,
+    model,
+    x,
+)
 
 RTOL = 1e-5
 WAYS: Sequence[Mapping[str, object]] = (
@@ -46,6 +56,9 @@ def same(got: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> None:
     assert len(got) == len(wanted)
     for mine, theirs in zip(got, wanted, strict=True):
         assert mine.dtype == theirs.dtype
+        if mine.dtype == object:
+            assert mine.tolist() == theirs.tolist()
+            continue
         np.testing.assert_allclose(mine, theirs, RTOL, RTOL)
         assert mine.shape == theirs.shape
 
@@ -178,6 +191,67 @@ def test_an_error_of_the_model_itself_is_raised():
     feed = {"x": x(2, 4), "m": np.array(4), "c": np.array(True)}
     with ovpart.Session(model(text), min_gain=0, control_flow="nested") as session, pytest.raises(RunError):
         session.run(None, feed)
+
+
+def test_a_branch_that_hands_an_outer_value_through_runs_though_onnxruntime_refuses_the_node():
+    proto = model(
+        """g (float[N,4] x, bool c) => (float[N,4] y) {
+             a = Sin(x)
+             y = If (c) <then_branch = t () => (float[N,4] a) { }, else_branch = e () => (float[N,4] q) { q = Neg(a) }>
+           }"""
+    )
+    with ovpart.Session(proto) as session:
+        for c in (True, False):
+            (got,) = session.run(None, {"x": x(2, 4), "c": np.array(c)})
+            np.testing.assert_allclose(got, np.sin(x(2, 4)) * (1 if c else -1), RTOL)
+        assert session.plan.bodies
+
+
+def test_initializers_that_bodies_capture_can_be_overridden():
+    proto = model(
+        """g (float[N,4] x, bool c, float[4] w) => (float[N,4] y) {
+             y = If (c) <then_branch = t () => (float[N,4] p) { a = Mul(x, w)  p = Sin(a) },
+                         else_branch = e () => (float[N,4] q) { k = Add(w, w)  q = Add(x, k) }>
+           }"""
+    )
+    proto.graph.initializer.append(numpy_helper.from_array(np.array([1, 2, 3, 4], np.float32), "w"))
+    feeds = [{"x": x(2, 4), "c": np.array(c)} for c in (True, False)]
+    feeds += [{**feed, "w": np.array([9, 8, 7, 6], np.float32)} for feed in feeds]
+    with ovpart.Session(proto, control_flow="nested", min_gain=0) as session:
+        for feed in (*feeds, *feeds):
+            same(session.run(None, feed), by_onnxruntime(proto, feed))
+
+
+def test_sparse_and_large_constants_of_bodies_are_theirs():
+    sparse = helper.make_sparse_tensor(
+        helper.make_tensor("sp", TensorProto.FLOAT, [2], [3.0, -1.0]),
+        helper.make_tensor("sp_i", TensorProto.INT64, [2], [1, 3]),
+        [4],
+    )
+    proto = model(BRANCHES.replace("Mul(k, x)", "Mul(k, sp)").replace("Exp(a)", "MatMul(a, large)"))
+    node = proto.graph.node[1]
+    branches = {attribute.name: attribute.g for attribute in node.attribute}
+    branches["then_branch"].sparse_initializer.append(sparse)
+    large = np.random.default_rng(0).standard_normal((4, 4096)).astype(np.float32)
+    branches["else_branch"].initializer.append(numpy_helper.from_array(large, "large"))
+    for graph in (proto.graph, *branches.values()):
+        graph.output[0].type.tensor_type.shape.dim[1].dim_param = "K"
+    feeds = [{"x": x(3, 4), "c": np.array(c)} for c in (True, False)]
+    with ovpart.Session(proto, control_flow="nested", min_gain=0) as session:
+        for feed in (*feeds, *feeds):
+            same(session.run(None, feed), by_onnxruntime(proto, feed))
+
+
+def test_a_run_is_ended_between_iterations():
+    options = onnxruntime.RunOptions()
+    with ovpart.Session(model(COUNTED_LOOP), control_flow="nested", min_gain=0) as session:
+        feed = {"x": x(2, 4), "m": np.array(10**9)}
+        session.run(None, {**feed, "m": np.array(2)})
+        timer = threading.Timer(0.3, setattr, (options, "terminate", True))
+        timer.start()
+        with pytest.raises(RunError, match="terminate"):
+            session.run(None, feed, options)
+        timer.join()
 
 
 def test_a_missing_input_is_still_told_as_such():
