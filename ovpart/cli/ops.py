@@ -54,25 +54,33 @@ def show(op: str, device: str) -> Exit:
 @command.command()
 @click.option("--device", required=True, help="The device to measure.")
 @_operators
+@click.option("--node-tests/--no-node-tests", default=None, help="onnx's tests of single nodes; not with --op.")
 @click.option("--resume", is_flag=True, help="Go on with what --out has already.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Keep each measurement as a line of JSON.")
 @_workers
-def probe(device: str, ops: tuple[str, ...], resume: bool, out: Path | None, workers: int | None) -> Exit:
+def probe(
+    device: str, ops: tuple[str, ...], node_tests: bool | None, resume: bool, out: Path | None, workers: int | None
+) -> Exit:
     """Measure operators on a device, and hold the table against what was found.
 
     Each case runs in a process that is started again if an engine takes it down. Ends with 1 where the table sends
     something to the device that it does not compute rightly.
     """
     from ovpart.capability.table import load_table
-    from ovpart.probe.ask import ask
+    from ovpart.probe.ask import ask, ask_models
     from ovpart.probe.diff import held_against
-    from ovpart.probe.run import check_device, chosen, job_of, run
+    from ovpart.probe.run import check_device, chosen, chosen_tests, job_of, run
 
     check_device(device)
-    cases = chosen(ops)
+    cases, tests = chosen(ops), {}
+    if not ops if node_tests is None else node_tests:
+        tests = chosen_tests(ops)
     with op_progress() as progress:
-        record = run(job_of(device, cases), out, resume=resume, workers=workers, progress=progress)
-    lines = held_against(record.measurements, ask(cases.values(), device, load_table()))
+        record = run(job_of(device, cases, tests), out, resume=resume, workers=workers, progress=progress)
+    table = load_table()
+    verdicts = ask(cases.values(), device, table)
+    verdicts |= ask_models({key: test.proto for key, test in tests.items()}, device, table)
+    lines = held_against(record.measurements, verdicts)
     return show_differences(record, lines, cases)
 
 

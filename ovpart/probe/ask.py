@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,8 @@ from ovpart.model.read import read_model
 from ovpart.probe.case import NAN, WIDE32, Case, Key, model_of
 
 if TYPE_CHECKING:
+    import onnx
+
     from ovpart.capability.table import Table
     from ovpart.capability.verdict import Verdict
 
@@ -46,6 +48,24 @@ def ask(cases: Iterable[Case], device: str, table: Table, semantics: str | None 
         many = list(alike)
         for start in range(0, len(many), _AT_ONCE):  # itertools.batched needs Python 3.12
             found.update(_together(many[start : start + _AT_ONCE], device, table, how))
+    return found
+
+
+def ask_models(
+    models: Mapping[Key, onnx.ModelProto], device: str, table: Table, semantics: str = "fast"
+) -> dict[Key, Verdict]:
+    """Ask a table about models of one node; those that are refused have no verdict."""
+    found: dict[Key, Verdict] = {}
+    for key, proto in models.items():
+        try:
+            model = read_model(proto)
+        except ModelError:
+            continue
+        graph = model.graph
+        verdicts = check(model, device, table, semantics=semantics)
+        live = [v for n, v in zip(graph.nodes, verdicts, strict=True) if n.index not in (graph.constant | graph.dead)]
+        if len(live) == 1:
+            found[key] = live[0]
     return found
 
 

@@ -14,6 +14,7 @@ from ovpart.capability.measured import this_machine
 from ovpart.errors import DeviceNotFound, OptionError
 from ovpart.probe.cases import cases, recipes, trial_of
 from ovpart.probe.measurement import Measurement, Record, read_lines, to_line
+from ovpart.probe.node_tests import NodeTest, node_tests
 from ovpart.probe.watch import measure_all
 
 if TYPE_CHECKING:
@@ -88,9 +89,15 @@ def check_ops(ops: Collection[str]) -> None:
         raise OptionError(f"there are no probes for {', '.join(unknown)}: `ovpart ops list` names the operators")
 
 
-def job_of(device: str, mine: Mapping[Key, Case]) -> Job:
-    """Return what measures cases."""
-    return Job(device, {key: partial(trial_of, case) for key, case in mine.items()})
+def chosen_tests(ops: Collection[str] = ()) -> dict[Key, NodeTest]:
+    """Return onnx's tests of single nodes, of all operators by default."""
+    return {test.key: test for test in node_tests(ops)}
+
+
+def job_of(device: str, mine: Mapping[Key, Case], tests: Mapping[Key, NodeTest] | None = None) -> Job:
+    """Return what measures cases and tests of onnx."""
+    own: dict[Key, Callable[[], Trial]] = {key: partial(trial_of, case) for key, case in mine.items()}
+    return Job(device, {**own, **{key: test.trial for key, test in (tests or {}).items()}})
 
 
 def run(
