@@ -269,6 +269,8 @@ def _name_required_outputs(skeleton: _Skeleton, node: Node, proto: onnx.NodeProt
         return
     import onnx.defs
 
+    if not onnx.defs.has(node.op_type, node.domain):  # operators of onnxruntime's own; it takes them as they are
+        return
     schema = onnx.defs.get_schema(node.op_type, node.since, node.domain)
     single = onnx.defs.OpSchema.FormalParameterOption.Single
     for position, formal in enumerate(schema.outputs[: len(proto.output)]):

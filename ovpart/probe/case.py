@@ -73,6 +73,8 @@ class Draft:
         Positions that stay inputs in the constant forms, besides the first.
     always : frozenset of int
         Positions that are constants in every form.
+    unused : frozenset of int
+        Outputs that are left out.
     """
 
     tag: str
@@ -82,6 +84,7 @@ class Draft:
     kind: str = PLAIN
     runtime: frozenset[int] = frozenset()
     always: frozenset[int] = frozenset()
+    unused: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +150,12 @@ class Case:
                 continue
             dims = [f"{name}_{d}" for d in range(array.ndim)] if symbolic else list(array.shape)
             infos.append(helper.make_tensor_value_info(name, dtype_number(dtype_of_array(array)), dims))
-        results = [f"{prefix}y{i}" for i in range(self.draft.outputs)]
+        results = ["" if i in self.draft.unused else f"{prefix}y{i}" for i in range(self.draft.outputs)]
         operator = self.key.op.rpartition(".")[2]
         node = helper.make_node(
             operator, names, results, name=f"{prefix}node", domain=self.domain, **self.draft.attributes
         )
-        return node, infos, constants, [onnx.ValueInfoProto(name=name) for name in results]
+        return node, infos, constants, [onnx.ValueInfoProto(name=name) for name in results if name]
 
     def proto(self) -> onnx.ModelProto:
         """Return a model of the one node; its outputs have no declared type."""

@@ -60,13 +60,14 @@ def held_against(measurements: Mapping[Key, Measurement], verdicts: Mapping[Key,
     A case whose integers leave 32 bits counts for good where the verdict has a guard: a run with such values does not
     reach the device.
     """
-    decided: dict[str, list[Key]] = defaultdict(list)
+    # Where no entry fits, the rule is the operator's first line, whatever that says itself.
+    decided: dict[tuple[str, State], list[Key]] = defaultdict(list)
     for key in measurements:
         if key in verdicts:
-            decided[verdicts[key].rule].append(key)
+            decided[verdicts[key].rule, verdicts[key].state].append(key)
     return tuple(
         _line(rule, verdicts[keys[0]], [measurements[k] for k in keys], [verdicts[k] for k in keys])
-        for rule, keys in sorted(decided.items(), key=lambda item: _place(item[0]))
+        for (rule, _), keys in sorted(decided.items(), key=lambda item: _place(item[0][0]))
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -116,18 +117,22 @@ def read_lines(path: Path) -> Record:
 
 
 def write_record(record: Record, path: Path) -> None:
-    """Write measurements as a table of text: a line for each outcome of a case, with the dtypes that it holds for."""
-    groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    """Write measurements as a table of text: a line for each outcome of a case, with its forms and dtypes."""
+    dtypes: dict[tuple[tuple[str, ...], str], list[str]] = defaultdict(list)
     for one in sorted(record.measurements.values(), key=lambda m: m.key):
-        name, number, dtype, case, shape = one.key
-        groups[name, f"{number:02}", case, shape, one.outcome, one.kind, _flat(one.words)].append(dtype)
+        op, version, dtype, tag, form = one.key
+        dtypes[(op, f"{version:02}", tag, one.outcome, one.kind, _flat(one.words)), form].append(dtype)
+    forms: dict[tuple[tuple[str, ...], str], list[str]] = defaultdict(list)
+    for (names, form), alike in dtypes.items():
+        forms[names, " ".join(alike)].append(form)
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for name, value in record.about.items():
             file.write(f"# {name}: {value}\n")
-        file.write("op\tversion\ttag\tform\toutcome\tkind\tdtypes\twords\n")
-        for (op, version, tag, form, outcome, kind, words), dtypes in sorted(groups.items()):
-            cells = [op, str(int(version)), tag, form, outcome, kind, " ".join(dtypes), words]
-            file.write("\t".join(cells) + "\n")
+        file.write("op\tversion\ttag\tforms\tdtypes\toutcome\tkind\twords\n")
+        for (names, dtype_names), shapes in sorted(forms.items()):
+            operator, number, tag, outcome, kind, words = names
+            cells = (operator, str(int(number)), tag, " ".join(shapes), dtype_names, outcome, kind, words)
+            file.write("\t".join(cells).rstrip() + "\n")
 
 
 def read_record(path: Path) -> Record:
@@ -158,11 +163,19 @@ def _rows(lines: Iterable[str], about: dict[str, str]) -> Iterator[Measurement]:
             name, _, value = line[2:].partition(": ")
             about[name] = value
         elif not line.startswith("op\t"):
-            op, version, tag, form, outcome, kind, dtypes, words = line.split("\t")
-            for dtype in dtypes.split(" "):
-                yield Measurement(Key(op, int(version), dtype, tag, form), Outcome(outcome), kind, words)
+            op, version, tag, forms, dtypes, outcome, kind, *words = line.split("\t")
+            for form in forms.split(" "):
+                for dtype in dtypes.split(" "):
+                    key = Key(op, int(version), dtype, tag, form)
+                    yield Measurement(key, Outcome(outcome), kind, "".join(words))
+
+
+_NUMBERS = re.compile(r"\d+ of \d+ differ, .* is right")
+_PLACES = re.compile(r"\b(?:node|name) '[^']*'|_\d{3,}")
+"""What differs from run to run: values, and the names that engines give to nodes."""
 
 
 def _flat(words: str) -> str:
-    """Return an engine's words on one line, cut to what tells the causes apart."""
-    return " ".join(words.split())[:120]
+    """Return an engine's words on one line, cut to what tells causes apart and is the same for every dtype."""
+    told = _NUMBERS.sub("other values", " ".join(words.split()))
+    return _PLACES.sub("", told.lstrip("; ").replace("; ;", ";"))[:100].strip()

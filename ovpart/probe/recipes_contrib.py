@@ -33,18 +33,28 @@ def skip_norm(m: Maker) -> Iterator[Draft]:
     if "Simplified" in m.op:
         yield Draft("plain", [x, skip, m.x(8)], runtime=free)
         yield Draft("bias", [x, skip, m.x(8), m.x(8)], runtime=free)
-        yield Draft("sum", [x, skip, m.x(8)], {"epsilon": 1e-3}, outputs=4, runtime=free)
+        yield Draft("sum", [x, skip, m.x(8)], {"epsilon": 1e-3}, outputs=4, runtime=free, unused=frozenset({1, 2}))
         return
     yield Draft("plain", [x, skip, m.x(8), m.x(8)], runtime=free)
     yield Draft("bias", [x, skip, m.x(8), m.x(8), m.x(8)], runtime=free)
     yield Draft("bare", [x, skip, m.x(8)], {"epsilon": 1e-3}, runtime=free)
-    yield Draft("sum", [x, skip, m.x(8), m.x(8)], outputs=4, runtime=free)
+    yield Draft("sum", [x, skip, m.x(8), m.x(8)], outputs=4, runtime=free, unused=frozenset({1, 2}))
 
 
 def simplified_norm(m: Maker) -> Iterator[Draft]:
     """Yield cases of SimplifiedLayerNormalization, which onnxruntime keeps in ONNX's own domain."""
     yield Draft("plain", [m.x(m.n, 3, 8), m.x(8)])
     yield Draft("epsilon", [m.x(m.n, 3, 8), m.x(8)], {"epsilon": 0.01, "axis": -1})
+
+
+def retired(m: Maker) -> Iterator[Draft]:
+    """Yield cases of operators that ONNX gave up before its first release, and that engines still take."""
+    attributes: Mapping[str, Mapping[str, Any]] = {
+        "Affine": {"alpha": 0.5, "beta": 1.5},
+        "Crop": {"border": [1, 0, 1, 2]},
+        "ImageScaler": {"scale": 0.5, "bias": [0.1, -0.2, 0.3]},
+    }
+    yield Draft("plain", [m.x(m.n, 3, 5, 6)], attributes[m.op])
 
 
 def embed_norm(m: Maker) -> Iterator[Draft]:
@@ -237,15 +247,20 @@ _OF: Mapping[Callable[[Maker], Iterator[Draft]], Mapping[str, tuple[str, ...]]] 
     skip_norm: {"SkipLayerNormalization": _F, "SkipSimplifiedLayerNormalization": _F},
 }  # fmt: skip
 
+RETIRED = ("Affine", "Crop", "ImageScaler")
+"""Operators of ONNX's own domain that onnx has no schema for; onnxruntime takes them in models of opset 7."""
+
 _DOMAIN = "com.microsoft."
 
 RECIPES: Mapping[str, Callable[[Maker], Iterator[Draft]]] = {
     **{f"{_DOMAIN}{name}": recipe for recipe, names in _OF.items() for name in names},
     "SimplifiedLayerNormalization": simplified_norm,
+    **dict.fromkeys(RETIRED, retired),
 }
 """Operator → its cases."""
 DTYPES: Mapping[str, tuple[str, ...]] = {
     **{f"{_DOMAIN}{name}": dtypes for names in _OF.values() for name, dtypes in names.items()},
     "SimplifiedLayerNormalization": ("f32",),
+    **dict.fromkeys(RETIRED, ("f32",)),
 }
 """Operator → the dtypes that are varied: onnx has no schemas for these."""

@@ -163,6 +163,9 @@ def cast(m: Maker) -> Iterator[Draft]:
 
     for target in allowed("Cast", m.version, "T2"):
         yield Draft(f"to {target}", [_castable(m, target)], {"to": dtype_number(target)})
+        if m.version >= 19 and target in ("f8e4m3fn", "f8e5m2"):
+            attributes = {"to": dtype_number(target), "saturate": 0}
+            yield Draft(f"to {target}, unsaturated", [_castable(m, target)], attributes)
 
 
 def cast_like(m: Maker) -> Iterator[Draft]:
@@ -171,6 +174,8 @@ def cast_like(m: Maker) -> Iterator[Draft]:
 
     for target in allowed("CastLike", m.version, "T2"):
         yield Draft(f"to {target}", [_castable(m, target), m.of(target, 2)])
+        if m.version >= 19 and target in ("f8e4m3fn", "f8e5m2"):
+            yield Draft(f"to {target}, unsaturated", [_castable(m, target), m.of(target, 2)], {"saturate": 0})
 
 
 def _castable(m: Maker, target: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ovpart.probe.case import Draft
+from ovpart.probe.case import WIDE64, Draft
 from ovpart.probe.values import Maker, wide_integers
 
 
@@ -82,7 +82,7 @@ def slice_(m: Maker) -> Iterator[Draft]:
     yield Draft("steps", [x, m.ints(0), m.ints(5), m.ints(1), m.ints(2)])
     yield Draft("backwards", [x, m.ints(-1), m.ints(-6), m.ints(1), m.ints(-1)])
     yield Draft("negative axis", [x, m.ints(-3), m.ints(-1), m.ints(-2)])
-    yield Draft("to the end", [x, m.ints(1), m.ints(2**63 - 1), m.ints(1)])
+    yield Draft("to the end", [x, m.ints(1), m.ints(2**63 - 1), m.ints(1)], kind=WIDE64)
     yield Draft("nothing", [x, m.ints(3), m.ints(2), m.ints(1)])
     yield Draft("i32", [x, *(m.array(v, "i32") for v in ([1], [4], [1]))])
     yield Draft("empty", [m.x(m.n - 2, 3), m.ints(0), m.ints(2), m.ints(1)])

@@ -40,6 +40,10 @@ def deform_conv(m: Maker) -> Iterator[Draft]:
     yield Draft("plain", [m.x(m.n, 1, 4, 4), m.x(1, 1, 2, 2), m.x(m.n, 8, 3, 3)])
 
 
+_CEILED = ((2, 1, None), (3, 3, None), (2, 1, 0), (2, 2, 0), (3, 3, 0), (2, 1, 1), (3, 2, 1), (4, 2, 2))
+"""Kernel, stride and padding of pools with ceil_mode whose last window starts inside the input."""
+
+
 def pool(m: Maker) -> Iterator[Draft]:
     """Yield cases of AveragePool, LpPool and MaxPool."""
     x = m.x(m.n, 3, 7, 8)
@@ -55,6 +59,19 @@ def pool(m: Maker) -> Iterator[Draft]:
         yield Draft("pads counted", [x], {**padded, "count_include_pad": 1})
     if m.version >= {"AveragePool": 10, "MaxPool": 10, "LpPool": 18}[m.op]:
         yield Draft("ceil", [x], {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1})
+        for kernel, stride, edge in (
+            (2, 1, None),
+            (3, 3, None),
+            (2, 1, 0),
+            (2, 2, 0),
+            (3, 3, 0),
+            (2, 1, 1),
+            (3, 2, 1),
+            (4, 2, 2),
+        ):
+            pads = {} if edge is None else {"pads": [edge] * 4}
+            given = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "ceil_mode": 1, **pads}
+            yield Draft(f"ceil, kernel {kernel}, stride {stride}, pads {edge}", [x], given)
     if m.version >= {"AveragePool": 19, "MaxPool": 10, "LpPool": 18}[m.op]:
         yield Draft("dilations", [x], {"kernel_shape": [2, 2], "dilations": [2, 3]})
     if m.op == "LpPool":
@@ -142,6 +159,8 @@ def dropout(m: Maker) -> Iterator[Draft]:
     if m.version >= 12:
         ratio = m.of("f32" if m.version >= 12 else m.dtype)
         yield Draft("ratio", [m.x(m.n, 3), abs(ratio) / ratio.dtype.type(4)])
+        given = [m.array(0.5, "f32"), m.array(0, "bool")]
+        yield Draft("inference", [m.x(m.n, 3), *given], always=frozenset({1, 2}))
         yield Draft("training, nothing dropped", [m.x(m.n, 3), m.array(0, "f32"), m.array(1, "bool")], outputs=2)
 
 

@@ -75,9 +75,11 @@ def top_k(m: Maker) -> Iterator[Draft]:
     x = m.array(np.random.default_rng(5).permutation(m.n * 12).reshape(m.n, 12))
     if m.version < 10:
         yield Draft("plain", [x], {"k": 3, "axis": 1}, outputs=2)
+        yield Draft("values", [x], {"k": 3, "axis": 1}, outputs=2, unused=frozenset({1}))
         return
     k = m.ints(3)
     yield Draft("plain", [x, k], {"axis": 1}, outputs=2)
+    yield Draft("values", [x, k], {"axis": 1}, outputs=2, unused=frozenset({1}))
     yield Draft("all", [x, m.ints(12)], {}, outputs=2)
     yield Draft("none", [x, m.ints(0)], {}, outputs=2)
     yield Draft("ties", [m.array([[3, 1, 3, 2, 1], [0, 0, 0, 0, 0]]), k], {"axis": 1}, outputs=2)

@@ -34,6 +34,10 @@ def resize(m: Maker) -> Iterator[Draft]:
             for way, scales in (("up", up), ("down", down)):
                 tag = f"{mode} {coordinates} {way}"
                 yield sized(tag, scales, mode=mode, coordinate_transformation_mode=coordinates)
+    twice = m.array([1, 1, 2, 2], "f32")
+    yield sized("cubic twice", twice, mode="cubic")
+    for mode in ("nearest", "linear"):
+        yield sized(f"{mode} align_corners twice", twice, mode=mode, coordinate_transformation_mode="align_corners")
     for rounding in ("round_prefer_ceil", "floor", "ceil"):
         yield sized(rounding, up, mode="nearest", nearest_mode=rounding)
     yield sized("cubic coefficient", up, mode="cubic", cubic_coeff_a=-0.5)
@@ -45,6 +49,7 @@ def resize(m: Maker) -> Iterator[Draft]:
         yield sized("antialias", down, mode="linear", antialias=1)
         scales = m.array([2, 1.5], "f32")
         yield Draft("axes", [x, None, scales], {"mode": "linear", "axes": [2, 3]})
+        yield Draft("cubic axes", [x, None, scales], {"mode": "cubic", "axes": [2, 3]})
         for policy in ("not_larger", "not_smaller"):
             kept = {"mode": "nearest", "axes": [2, 3], "keep_aspect_ratio_policy": policy}
             yield Draft(policy, [x, None, None, m.ints(9, 7)], kept)
@@ -137,6 +142,7 @@ def short_fourier(m: Maker) -> Iterator[Draft]:
     """Yield cases of STFT."""
     window = m.x(8, low=0.5, high=1)
     yield Draft("plain", [m.x(m.n, 32, 1), m.array(4, "i64"), window])
+    yield Draft("one-sided", [m.x(m.n, 32, 1), m.array(4, "i64"), window], {"onesided": 1})
     yield Draft("length", [m.x(m.n, 32, 1), m.array(4, "i64"), None, m.array(8, "i64")])
     yield Draft("two-sided", [m.x(m.n, 32, 1), m.array(4, "i64"), window], {"onesided": 0})
 

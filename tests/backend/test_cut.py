@@ -215,6 +215,19 @@ def test_output_that_the_file_leaves_out_though_the_operator_has_it(engine):
     assert computed(engine, cut, np.float32([1, 9, 3, 4]))[0].tolist() == [1, 3]
 
 
+def test_outputs_that_an_operator_without_a_schema_leaves_out_stay_out():
+    inputs = ["x", "skip", "gamma"]
+    node = onnx.helper.make_node(
+        "SkipSimplifiedLayerNormalization", inputs, ["y", "", "", "sum"], domain="com.microsoft"
+    )
+    infos = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in
+             zip(inputs, ([2, 3, 8], [2, 3, 8], [8]), strict=True)]  # fmt: skip
+    graph = onnx.helper.make_graph([node], "g", infos, [onnx.ValueInfoProto(name=name) for name in ("y", "sum")])
+    imports = [onnx.helper.make_opsetid("", 17), onnx.helper.make_opsetid("com.microsoft", 1)]
+    model = read_model(onnx.helper.make_model(graph, opset_imports=imports, ir_version=9))
+    assert list(make_cut(model, [0], inputs, ["y", "sum"]).proto.graph.node[0].output) == ["y", "", "", "sum"]
+
+
 def test_only_the_domains_used_are_imported():
     model = read_model(parsed(CHAIN, w=np.float32([1, 2, 3, 4])))
     cut = make_cut(model, range(3), ["x", "z"], ["y"])
