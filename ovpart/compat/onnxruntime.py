@@ -14,8 +14,10 @@ from ovpart.compat.binding import IOBinding
 from ovpart.compat.inference_session import InferenceSession
 from ovpart.compat.metadata import ModelMetadata
 from ovpart.compat.priorities import AVAILABLE
+from ovpart.compat.provider import get_openvino_device, set_openvino_device
 from ovpart.compat.run_options import RunOptions
 from ovpart.compat.session_options import SessionOptions
+from ovpart.placement.engines import get_available_openvino_device_ids
 from ovpart.runtime.node_args import NodeArg
 
 __wrapped__: Any = import_onnxruntime()
@@ -32,8 +34,11 @@ __all__ = [
     "NodeArg",
     "RunOptions",
     "SessionOptions",
+    "get_available_openvino_device_ids",
     "get_available_providers",
     "get_device",
+    "get_openvino_device",
+    "set_openvino_device",
 ]
 
 

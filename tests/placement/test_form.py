@@ -14,6 +14,7 @@ from ovpart.model.read import read_model
 from ovpart.options import resolve
 from ovpart.placement.engines import Engines
 from ovpart.placement.form import Form
+from ovpart.runtime.oversight import Oversight
 
 X = np.array([[-1.5, 0.25, 2.0]], np.float32)
 
@@ -101,6 +102,18 @@ def test_progress_tells_of_each_cluster():
     model = fold_constants(read_model(chain("Relu", "Sigmoid", "Exp")))
     Form(model, engines, load_table(), progress=lambda done, total, cluster: told.append((done, total)))
     assert told == [(0, 3), (1, 3), (2, 3)]
+
+
+def test_whether_a_failure_is_answered_can_be_changed_between_runs():
+    device = FakeBackend(failures=[Failure("run", "device lost", times=2)])
+    oversight = Oversight(raises_failures=True)
+    engines = Engines(resolve({"min_gain": 0}), {"openvino": device}, oversight=oversight)
+    form = Form(fold_constants(read_model(chain("Relu", "Exp"))), engines, load_table())
+    with pytest.raises(RunError, match="device lost"):
+        form.run({"x": X}, None)
+    oversight.raises_failures = False
+    np.testing.assert_allclose(form.run({"x": X}, None)[0], np.exp(np.maximum(X, 0)), 1e-6)
+    assert form.demotions
 
 
 def test_outputs_that_no_node_makes_are_returned_where_onnxruntime_has_the_model_to_itself():
