@@ -21,7 +21,7 @@ from ovpart.compat.profiling import Profile
 from ovpart.compat.session_options import SessionOptions
 from ovpart.compat.values import from_array, to_array
 from ovpart.compat.warn import warn
-from ovpart.errors import OvpartError
+from ovpart.errors import OptionError, OvpartError
 from ovpart.model.read import read_model
 from ovpart.runtime.node_args import NodeArg
 from ovpart.runtime.oversight import Oversight
@@ -139,11 +139,11 @@ class InferenceSession(SessionDetails):
             Which is onnxruntime's error too.
         """
         try:
-            feed = self._plain(input_feed, run_options)
-            if self._profile.trace is None:
-                return self._session.run(output_names, feed, run_options)
-            with self._profile.noting("model_run"):
-                return self._session.run(output_names, feed, run_options)
+            for value in input_feed.values():
+                if hasattr(value, "_ortvalue"):
+                    input_feed = _without_ort_values(input_feed)
+                    break
+            return self._compute(output_names, input_feed, run_options)
         except OvpartError as error:
             raise as_onnxruntime(error) from error.__cause__
 
@@ -175,7 +175,7 @@ class InferenceSession(SessionDetails):
         """Compute outputs from ``OrtValue``s, as ``OrtValue``s; raises as :meth:`run`."""
         with _onnxruntime_errors():
             feed = {name: to_array(value) for name, value in input_dict_ort_values.items()}
-            arrays = self._session.run(output_names, feed, run_options)
+            arrays = self._compute(output_names, feed, run_options)
             types = {value.name: value.type for value in self._outputs}
             names = output_names or list(types)
             return [from_array(array, types[name]) for name, array in zip(names, arrays, strict=True)]
@@ -206,7 +206,10 @@ class InferenceSession(SessionDetails):
     def run_with_iobinding(self, iobinding: IOBinding, run_options: Any = None) -> None:
         """Compute what a binding asks for, from what it binds; raises as :meth:`run`."""
         with _onnxruntime_errors():
-            iobinding.take(self._session.run(iobinding.outputs(), iobinding.feed(), run_options))
+            if iobinding.session is not self:
+                message = "IOBinding must be used with the session that created it."
+                raise OptionError(message)
+            iobinding.take(self._compute(iobinding.outputs(), iobinding.feed(), run_options))
 
     def get_inputs(self) -> list[NodeArg]:
         """Return name, type and shape of the inputs that every run needs."""
@@ -280,13 +283,19 @@ class InferenceSession(SessionDetails):
         """Let go of engines and memory; runs under way come to their end, later ones raise."""
         self._session.close()
 
-    def _plain(self, feed: Mapping[str, Array], run_options: Any) -> Mapping[str, Array]:
-        """Return a feed without ``OrtValue``s, and with the parameters of adapters."""
-        if any(hasattr(value, "_ortvalue") for value in feed.values()):
-            feed = {name: to_array(value) if hasattr(value, "_ortvalue") else value for name, value in feed.items()}
-        for adapter in getattr(run_options, "adapters", ()):
-            feed = {**adapter.parameters, **feed}
-        return feed
+    def _compute(self, output_names: Sequence[str] | None, feed: Mapping[str, Array], run_options: Any) -> list[Array]:
+        """Run, with the parameters of adapters, and note it in the profile."""
+        if run_options is not None:
+            for adapter in getattr(run_options, "adapters", ()):
+                feed = {**adapter.parameters, **feed}
+        if self._profile.trace is None:
+            return self._session.run(output_names, feed, run_options)
+        with self._profile.noting("model_run"):
+            return self._session.run(output_names, feed, run_options)
+
+
+def _without_ort_values(feed: Mapping[str, Array]) -> Mapping[str, Array]:
+    return {name: to_array(value) if hasattr(value, "_ortvalue") else value for name, value in feed.items()}
 
 
 @contextmanager

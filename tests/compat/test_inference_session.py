@@ -134,6 +134,12 @@ def test_io_binding_refuses_memory_of_another_device_and_wrong_shapes():
         session.run_with_iobinding(bound)
 
 
+def test_io_binding_belongs_to_its_session():
+    first, second = (ort.InferenceSession(mul().SerializeToString()) for _ in range(2))
+    with pytest.raises(ValueError, match="must be used with the session that created it"):
+        second.run_with_iobinding(first.io_binding())
+
+
 def test_run_async_calls_back_with_results_or_with_words():
     session = ort.InferenceSession(mul().SerializeToString())
     told: list[tuple[object, ...]] = []
