@@ -16,7 +16,7 @@ from ovpart.capability.evidence import evidence_for
 from ovpart.capability.priority import compiled_before, place
 from ovpart.capability.table import Table, load_table
 from ovpart.capability.target import asked_target
-from ovpart.errors import OptionError
+from ovpart.errors import ModelError, OptionError
 from ovpart.model.collector import without_collector
 from ovpart.model.edits import NO_EDITS, Edits
 from ovpart.model.free_dimensions import with_sizes
@@ -74,6 +74,8 @@ def plan(
     """
     chosen = resolve({"device": device, **options}, planning_only=True)
     asked_target(chosen.device)
+    if isinstance(model, str | os.PathLike) and os.fspath(model).lower().endswith(".xml"):
+        raise ModelError(f"{os.fspath(model)!r} is openvino's IR, which openvino runs whole: there is nothing to plan")
     with without_collector():
         read = model if isinstance(model, Model) else read_model(model, edits_of(chosen))
         sized = with_sizes(read, chosen.free_dimensions)

@@ -17,7 +17,7 @@ from ovpart.backend.cut import port
 from ovpart.backend.fold import by_engines, fold_constants
 from ovpart.capability.measured import differences
 from ovpart.capability.table import load_table
-from ovpart.errors import InputError, OptionError, PlanError
+from ovpart.errors import InputError, PlanError
 from ovpart.model.edits import NO_EDITS, Edits
 from ovpart.model.free_dimensions import with_sizes
 from ovpart.model.graph import Model
@@ -26,7 +26,7 @@ from ovpart.options import resolve
 from ovpart.partition.nested import scopes
 from ovpart.partition.plan import Plan
 from ovpart.placement.context_file import write_context
-from ovpart.placement.contexts import open_model, with_contexts
+from ovpart.placement.contexts import BEYOND_COMPILED, open_model, with_contexts
 from ovpart.placement.engines import make_engines
 from ovpart.placement.evidence import open_notebook
 from ovpart.placement.form import Form
@@ -274,11 +274,7 @@ class Session(Verifying):
         OptionError
             If the plan waits for a first run, or the device is emulated.
         """
-        realised = self._form.realised
-        if realised is None or realised.on_trial:
-            message = "the plan waits for what only a run shows (ranks, or a trial): run the session once, then save"
-            raise OptionError(message)
-        return write_context(realised, self._model, self._engines, Path(path), embed=embed, sign=sign)
+        return write_context(self._form.realised, self._model, self._engines, Path(path), embed=embed, sign=sign)
 
     def close(self) -> None:
         """Let go of compiled clusters and their memory; a closed session raises :class:`RunError` when run."""
@@ -317,11 +313,7 @@ class Session(Verifying):
         with self._lock:
             form = self._other_forms.get(which)
             if form is None and self._engines.contexts:
-                message = (
-                    "these inputs need another plan than the one that was compiled (integers beyond 32 bits, or an "
-                    "initializer that is overridden): run the original model on them"
-                )
-                raise InputError(message)
+                raise InputError(BEYOND_COMPILED)
             if form is None:
                 model = self._folded
                 if which == "general":

@@ -42,7 +42,7 @@ class _File:
 
 
 def write_context(
-    realised: Realised,
+    realised: Realised | None,
     original: Model,
     engines: Engines,
     path: Path,
@@ -54,8 +54,8 @@ def write_context(
 
     Parameters
     ----------
-    realised : Realised
-        The plan with its executables.
+    realised : Realised or None
+        The plan with its executables; ``None`` where it waits for a first run.
     original : Model
         The model as it was read.
     engines : Engines
@@ -77,9 +77,12 @@ def write_context(
     CompileError
         If a device cannot give its compiled clusters.
     OptionError
-        If the device is emulated, or the file would be larger than protobuf allows.
+        If the plan waits for a run, the device is emulated, or the file would be larger than protobuf allows.
     """
     import onnx
+
+    if realised is None or realised.on_trial:
+        raise OptionError("the plan waits for what only a run shows (ranks, a trial): run the session once, then save")
 
     if engines.options.emulate:
         raise OptionError(
@@ -133,7 +136,10 @@ def _add_delegated(
     whole = len(executables) != len(parts)
     for number, executable in enumerate(executables):
         inputs, outputs = boundary(realised.model.graph, cluster.nodes if whole else parts[number])
-        blob = executable.export()
+        first = realised.model.graph.nodes[cluster.nodes[number]].key if whole or len(parts) == 1 else ""
+        known = engines.contexts.get(first)
+        # What came from a blob is written as it came: openvino cannot read what it exports of it.
+        blob = executable.export() if known is None or isinstance(known, Path) else bytes(known)
         if blob is None:
             raise CompileError(
                 f"{cluster.label.device} cannot give its compiled clusters: no context file can be made for it",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ovpart.backend import context as ep
 from ovpart.capability.priority import compiled_before
 from ovpart.capability.target import parse_target
-from ovpart.errors import CompileError, OptionError, OvpartError, OvpartWarning
+from ovpart.errors import CompileError, ModelError, OptionError, OvpartError, OvpartWarning
 from ovpart.model.edits import NO_EDITS, Edits
 from ovpart.model.read import read_model
 from ovpart.partition.plan import Label
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("ovpart")
 
+BEYOND_COMPILED = (
+    "these inputs need another plan than the one that was compiled (integers beyond 32 bits, or an initializer that is "
+    "overridden): run the original model on them"
+)
+"""Why a run is refused that the compiled clusters would answer wrongly."""
 Check = Callable[[str, memoryview, str], None]
 """Called with partition, blob and signature (``""`` where there is none); raises where it does not trust the blob."""
 Blobs = Mapping[str, memoryview | Path]
@@ -77,6 +82,7 @@ def with_contexts(model: Model, engines: Engines, check: Check | None = None) ->
     """
     nodes = model.graph.nodes
     contexts = {nodes[index].key: ep.read_node(nodes[index]) for index in compiled_before(model.graph)}
+    _refuse_others(model, contexts)
     if not contexts:
         return model, engines
     if engines.options.emulate:
@@ -86,7 +92,7 @@ def with_contexts(model: Model, engines: Engines, check: Check | None = None) ->
     for key, context in contexts.items():
         if ep.is_ir(context):
             continue  # which every openvino reads
-        stale = _stale(context, engine, device)
+        stale = _stale(context, engine, engines.options.device)
         if stale is None:
             continue
         original = _original(model, context)
@@ -107,8 +113,19 @@ def with_contexts(model: Model, engines: Engines, check: Check | None = None) ->
     return model, replace(engines, options=options, contexts=_blobs(model, contexts, check))
 
 
+def _refuse_others(model: Model, contexts: Mapping[str, ep.Context]) -> None:
+    """Refuse clusters that were compiled for an engine that is not ours."""
+    for node in model.graph.nodes:
+        if node.op_type == "EPContext" and node.domain == "com.microsoft" and node.key not in contexts:
+            source = next((a.s.decode(errors="replace") for a in node.proto.attribute if a.name == "source"), "")
+            raise ModelError(
+                f"{model.name}: node {node.label!r} is a cluster compiled for {source or 'nobody'!r}, which nobody "
+                "else can run. Give the original model"
+            )
+
+
 def _warn_of_no_effect(engines: Engines, model: Model) -> None:
-    for name in ("precision", "exclude", "pin", "min_gain", "table", "unknown", "semantics", "join"):
+    for name in ("precision", "exclude", "pin", "min_gain", "table", "unknown", "semantics", "join", "verify"):
         if name in engines.options.given:
             value = getattr(engines.options, name)
             warnings.warn(
@@ -129,7 +146,12 @@ def comparable(fingerprint: str, device: str) -> str:
 
 def _stale(context: ep.Context, engine: Backend, device: str) -> str | None:
     """Say why a blob does not fit here, ``None`` where nothing speaks against it."""
-    target = context.device or device
+    labels = parse_target(device).labels
+    target = context.device or labels[0]
+    if target.partition(".")[0] not in {label.partition(".")[0] for label in labels}:
+        return f"it was compiled for device {target!r}, asked for is {device!r}"
+    if parse_target(target).chooser:
+        return f"{target!r} takes no clusters that are compiled already"
     here = engine.fingerprint(target)
     version = here.partition(" | ")[0].removeprefix("openvino ")
     made_by = str(context.notes.get("openvino") or context.sdk)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from ovpart.backend.base import Array, Executable
 from ovpart.backend.cut import port
-from ovpart.errors import CompileError, InputError, RunError
+from ovpart.errors import CompileError, InputError, OptionError, RunError
 from ovpart.model.graph import Model
 from ovpart.partition.plan import RUNTIME, Cluster
 from ovpart.placement.culprit import find_culprit
@@ -80,7 +80,13 @@ def verify_plan(
     ------
     CompileError, RunError, InputError
         If onnxruntime cannot compute the model on these inputs.
+    OptionError
+        If the clusters are compiled already.
     """
+    if engines.contexts:
+        raise OptionError(
+            "compiled clusters cannot be held against onnxruntime, which cannot run them: verify the original"
+        )
     judge = summon(model, realised, engines, feeds, tolerance=asked.tolerance)
     clusters = tuple(check_cluster(judge, realised, cluster, asked.repeats) for cluster in realised.plan.clusters)
     outputs, notes = check_outputs(judge, schedule, asked.repeats)

@@ -14,7 +14,7 @@ from onnx import helper as h
 from onnx import numpy_helper as nh
 
 import ovpart
-from ovpart.errors import CompileError, InputError, OptionError, OvpartWarning
+from ovpart.errors import CompileError, InputError, ModelError, OptionError, OvpartWarning
 
 X = np.linspace(-1, 2, 8, dtype=np.float32).reshape(2, 4)
 
@@ -251,3 +251,27 @@ def test_a_cache_folder_does_not_give_old_weights_for_new_ones(tmp_path):
         answers.append(session.run(["z"], {"x": X})[0])
         session.close()
     np.testing.assert_allclose(answers[1], answers[0] * np.sqrt(2), rtol=1e-6)
+
+
+def test_a_compiled_model_is_written_again_with_the_blobs_that_it_came_with(tmp_path):
+    path, expected = compiled(tmp_path)
+    ovpart.Session(path).save_context(tmp_path / "again.onnx", embed=False)
+    again = ovpart.Session(tmp_path / "again.onnx")
+    np.testing.assert_array_equal(again.run(["y"], {"x": X})[0], expected[0])
+    assert again.report.compiles["openvino"]["compiled"] == 0
+
+
+def test_what_cannot_be_done_with_compiled_clusters_is_refused_in_words(tmp_path):
+    path, _ = compiled(tmp_path)
+    (tmp_path / "model.onnx").unlink()
+    with pytest.raises(CompileError, match="compiled for device 'CPU', asked for is 'AUTO:CPU'"):
+        ovpart.Session(path, device="AUTO")
+    with pytest.raises(OptionError, match="verify the original"):
+        ovpart.Session(path).verify({"x": X})
+
+    def foreign(attributes, notes):
+        attributes["source"].s = b"QNNExecutionProvider"
+
+    edited(path, foreign)
+    with pytest.raises(ModelError, match="compiled for 'QNNExecutionProvider', which nobody else can run"):
+        ovpart.Session(path)

@@ -103,6 +103,8 @@ def test_ir_that_cannot_be_read_is_refused(tmp_path):
     (tmp_path / "broken.xml").write_text("<net>")
     with pytest.raises(ModelError, match="broken.xml cannot be read"):
         ovpart.Session(tmp_path / "broken.xml")
+    with pytest.raises(ModelError, match="there is nothing to plan"):
+        ovpart.plan(tmp_path / "broken.xml")
 
 
 def test_ir_inside_of_an_onnx_model_runs_too(dynamic, tmp_path):
