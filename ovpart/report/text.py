@@ -221,7 +221,7 @@ def _evidence(report: Report) -> Iterator[str]:
     if found is None or not (found.known or found.fresh):
         return
     where = "" if found.path is None else f": {found.path}"
-    yield from _wrapped(f"{found.known} demotions known before, {found.fresh} new{where}", "evidence: ", "  ")
+    yield from _wrapped(f"{_count(found.known, 'demotion')} known before, {found.fresh} new{where}", "evidence: ", "  ")
 
 
 def _guards(report: Report) -> Iterator[str]:

@@ -92,7 +92,7 @@ def test_what_is_refused_once_is_not_tried_again(model, device, evidence_folder)
     assert (report.evidence.known, report.evidence.fresh) == (1, 0)
     assert [(d.node, d.words) for d in report.demotions] == [("b", "out of registers")]
     assert report.coverage == pytest.approx(2 / 3)
-    assert "evidence: 1 demotions known before, 0 new" in str(report)
+    assert "evidence: 1 demotion known before, 0 new" in str(report)
     assert path.name in str(report).replace("\n  ", "")
     assert json.loads(report.to_json())["evidence"] == {"path": str(path), "known": 1, "fresh": 0}
 
