@@ -185,12 +185,12 @@ def _control_flow(
 
 def with_current_bodies(plan: Plan, realised: Realised) -> Plan:
     """Return a plan with the plans of bodies as they run now: trials may have mended them."""
-    bodies = {
-        plan.graph.nodes[index].key: nested_plans_of(executable)
-        for cluster in plan.clusters
-        if cluster.label == RUNTIME
-        for index, executable in zip(cluster.nodes, realised.executables[_key(cluster)], strict=True)
-    }
+    bodies = dict(plan.bodies)
+    for cluster in plan.clusters:
+        if cluster.label == RUNTIME:
+            # Another thread may just have put another plan in the place of this one: then its own bodies stand.
+            for index, executable in zip(cluster.nodes, realised.executables.get(_key(cluster), ()), strict=False):
+                bodies[plan.graph.nodes[index].key] = nested_plans_of(executable)
     return replace(plan, bodies=bodies) if bodies else plan
 
 
