@@ -17,7 +17,7 @@ from ovpart.backend.cut import port
 from ovpart.backend.fold import by_engines, fold_constants
 from ovpart.capability.measured import differences
 from ovpart.capability.table import load_table
-from ovpart.errors import InputError, PlanError
+from ovpart.errors import InputError
 from ovpart.model.edits import NO_EDITS, Edits
 from ovpart.model.free_dimensions import with_sizes
 from ovpart.model.graph import Model
@@ -30,6 +30,7 @@ from ovpart.placement.contexts import BEYOND_COMPILED, open_model, with_contexts
 from ovpart.placement.engines import make_engines
 from ovpart.placement.evidence import open_notebook
 from ovpart.placement.form import Form
+from ovpart.placement.given_plan import given_plan
 from ovpart.placement.known_operators import refuse_unknown_operators
 from ovpart.placement.settings import EMULATING_DEVICE
 from ovpart.placement.static_forms import StaticForms
@@ -177,7 +178,7 @@ class Session(Verifying):
         feed = self._check(input_feed)
         form = self._form_for(feed)
         outputs = form.run(feed, output_names, None if run_options is None else RunControl(run_options))
-        self._tally.add(form is not self._form and not self._check.overrides(feed))
+        self._tally.add(form is self._other_forms.get("unguarded"))
         return outputs
 
     def __call__(self, input_feed: Mapping[str, Array]) -> dict[str, Array]:
@@ -220,13 +221,7 @@ class Session(Verifying):
             planning_ms=self._planning_ms,
             emulated_on=EMULATING_DEVICE if emulated else None,
             compiles=self._engines.counts.as_data(),
-            runs=RunFacts(
-                self._tally.count,
-                self._tally.outside_guard,
-                self._tally.last_outside_guard,
-                replans=self._form.replans,
-                outcome=self._form.outcome,
-            ),
+            runs=RunFacts(*self._tally.counts(), self._form.replans, self._form.outcome),
             variants=None if self._static is None else self._static.counts,
             inside=self._form.inside(),
             evidence=None if (kept := self._notebook.kept()) is None else EvidenceFact(*kept),
@@ -294,12 +289,7 @@ class Session(Verifying):
         if given is None:
             known = self._notebook.demotions
             return plan_model(self._model, self._options, self._table, demotions=known, held=self._engines.absent)
-        if not isinstance(given, Plan):
-            return Plan.load(given, self._model)
-        if given.fingerprint != self._model.fingerprint:
-            message = f"the plan is of another model ({given.model}), not of {self._model.name}; make one of this"
-            raise PlanError(message)
-        return replace(given, graph=self._model.graph)
+        return given_plan(given, self._model)
 
     def _form_for(self, feed: Mapping[str, Array]) -> Form:
         """Return the form that is right for these inputs; the usual one nearly always."""

@@ -27,7 +27,7 @@ from ovpart.placement.first_run import FIRST_RUN, wrong_here
 from ovpart.placement.island import island, type_seen, without_rank
 from ovpart.placement.last_resort import lacking_kernel
 from ovpart.placement.nested import Path, ScopeState
-from ovpart.placement.race import MAX_WEIGHT_BYTES, Outcome, Race
+from ovpart.placement.race import Outcome, Race
 from ovpart.placement.realise import (
     Compiled,
     Progress,
@@ -37,9 +37,9 @@ from ovpart.placement.realise import (
     demote_failed,
     inside_of_plan,
     realise,
-    realise_alone,
     with_current_bodies,
 )
+from ovpart.placement.rival import rival_of
 from ovpart.placement.verification import Verification
 from ovpart.placement.verify import Asked, verify_plan
 from ovpart.planning import FALLBACK, LAST_RESORT, held_back, plan_model
@@ -287,27 +287,10 @@ class Form:
 
     def _race_for(self, realised: Realised) -> Race | None:
         """Return what measures a plan that rests on predictions alone; None where the user has said what to do."""
-        options = self._engines.options
-        told = (
-            options.min_gain is not None
-            or options.pin
-            or options.emulate
-            or options.strict
-            or options.disable_fallback
-            or self._engines.contexts
-            or any(cluster.label == LAST_RESORT for cluster in realised.plan.clusters)  # no rival does without it
-        )
-        if not self._measured or told or not realised.plan.delegates or self._schedule is None:
+        if not self._measured or self._schedule is None:
             return None
-        weights = self._model.weights
-        if sum(weights.nbytes(name) for name in weights) > MAX_WEIGHT_BYTES:
-            return None
-        try:
-            self._rival = realise_alone(
-                self._model, held_back(self._model, realised.plan, not_worth("", source="measured")), self._engines
-            )
-        except CompileError as error:
-            _log.info("onnxruntime alone does not take the model: %s", error)
+        self._rival = rival_of(realised, self._engines)
+        if self._rival is None:
             return None
         return Race(self._schedule, bind(self._rival, trace=self._engines.oversight.trace))
 

@@ -32,3 +32,8 @@ class Tally:
             self.count += 1
             self.outside_guard += outside_guard
             self.last_outside_guard = outside_guard
+
+    def counts(self) -> tuple[int, int, bool]:
+        """Return `count`, `outside_guard` and `last_outside_guard`, of one moment."""
+        with self._lock:
+            return self.count, self.outside_guard, self.last_outside_guard

@@ -12,8 +12,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-EXTRAS = [each for name, listed in PROJECT["optional-dependencies"].items() if name != "dev" for each in listed]
-REQUIREMENTS = sorted({*PROJECT["dependencies"], *EXTRAS})
+NOT_OF_THE_PACKAGE = {"dev", "programs"}
+"""Extras for who works on the package."""
+EXTRAS = {name: listed for name, listed in PROJECT["optional-dependencies"].items() if name not in NOT_OF_THE_PACKAGE}
+REQUIREMENTS = sorted({*PROJECT["dependencies"], *(each for listed in EXTRAS.values() for each in listed)})
 """All that somebody needs who uses the package, its extras included."""
 SUPPORT = (ROOT / "docs" / "support.md").read_text("utf-8")
 

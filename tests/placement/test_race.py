@@ -98,7 +98,7 @@ def test_a_user_who_says_what_to_do_is_obeyed():
 @pytest.mark.parametrize("limit", [0, None], ids=["over the limit", "within it"])
 def test_weights_are_held_twice_only_where_they_are_small(limit, monkeypatch):
     if limit is not None:
-        monkeypatch.setattr("ovpart.placement.form.MAX_WEIGHT_BYTES", limit)
+        monkeypatch.setattr("ovpart.placement.rival.MAX_WEIGHT_BYTES", limit)
     plain = FakeBackend()
     engines = Engines(resolve({}), {"openvino": FakeBackend(), "onnxruntime": plain})
     form = Form(fold_constants(read_model(heavy_model())), engines, load_table(), measured=True)

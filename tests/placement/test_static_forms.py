@@ -47,6 +47,7 @@ def test_each_set_of_shapes_gets_a_form_of_its_own_and_is_found_again():
         assert right(session.run(None, feed(rows))[0], feed(rows))
     assert session.report.variants == {"made": 2, "used": 3, "dropped": 0, "given_up": 0}
     assert "forms of fixed shapes: 2 made, 3 used" in str(session.report)
+    assert (session.report.runs.count, session.report.runs.outside_guard) == (5, 0)
     form = session._static.form_for(feed(2))
     graph = form.plan.graph
     assert [graph.type_of(name).shape for name in ("x", "t", "y")] == [(2, 3), (3, 2), (2, 2)]
