@@ -29,5 +29,5 @@ class LoraAdapter(_Base):  # type: ignore[misc]  # onnxruntime gives no types
     def Load(self, path: str) -> None:  # noqa: N802  (onnxruntime's name)
         """Read an adapter file."""
         super().Load(path)
-        read = import_onnxruntime().AdapterFormat.read_adapter(path).get_parameters()
-        self.parameters = {name: np.array(to_array(value)) for name, value in read.items()}
+        adapter = import_onnxruntime().AdapterFormat.read_adapter(path)  # its values are its memory (onnxruntime 1.20)
+        self.parameters = {name: np.array(to_array(value)) for name, value in adapter.get_parameters().items()}

@@ -66,7 +66,8 @@ class SessionOptions(_Base):  # type: ignore[misc]  # onnxruntime gives no types
         self, names: Sequence[str], buffers: Sequence[bytes], lengths: Sequence[int]
     ) -> None:
         """Give the contents of external data files."""
-        super().add_external_initializers_from_files_in_memory(names, buffers, lengths)
+        if hasattr(_Base, "add_external_initializers_from_files_in_memory"):  # not in onnxruntime 1.20
+            super().add_external_initializers_from_files_in_memory(names, buffers, lengths)
         for name, buffer, length in zip(names, buffers, lengths, strict=True):
             self.files[name] = bytes(memoryview(buffer)[:length])
 
