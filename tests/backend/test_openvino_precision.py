@@ -8,6 +8,7 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from onnx import TensorProto, helper, numpy_helper
 
+import ovpart
 from ovpart.backend.cut import make_cut
 from ovpart.backend.openvino import OpenVINOBackend
 from ovpart.backend.openvino_precision import LOW_PRECISION, compile_exactly, exact_options
@@ -82,3 +83,21 @@ def test_other_refusals_are_raised_at_once():
     with pytest.raises(RuntimeError, match="false"):
         compile_exactly(core, None, "CPU", {LOW_PRECISION: "NO"})
     assert len(core.asked) == 1
+
+
+@pytest.mark.parametrize("scale", [np.finfo(np.float32).max / 255, 1e30, 2000.0])
+def test_a_quantised_mask_keeps_its_zero(scale):
+    # Alone, openvino gives NaN, or takes the zero point off after multiplying: 0 comes back as 1e-7 of the range.
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+        helper.make_node("Add", ["d", "x"], ["y"]),
+    ]
+    constants = [numpy_helper.from_array(np.float32(scale), "s"), numpy_helper.from_array(np.int8(127), "z")]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4]) for name in "xy"]
+    graph = helper.make_graph(nodes, "mask", ends[:1], ends[1:], constants)
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    x = np.float32([0, 0, -100, 0]) * np.float32(scale)
+    (got,) = ovpart.Session(proto, min_gain=0, evidence="off").run(None, {"x": x})
+    np.testing.assert_array_equal(got[[0, 1, 3]], [0, 0, 0])
+    np.testing.assert_allclose(got[2], 2 * x[2], 1e-5)
