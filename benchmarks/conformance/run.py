@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.conformance.run")
     parser.add_argument("--only", default="onnxruntime,ovpart,ovpart-all,ovpart-native")
     parser.add_argument("--forms", default=",".join(FORMS))
-    parser.add_argument("--match", default="", help="a regular expression that a test's name must contain")
+    parser.add_argument("--match", default="", help="run only tests of such names, and put them among those of before")
     parser.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 2))
     parser.add_argument("--python", default=sys.executable, help="the environment that has the engine")
     parser.add_argument("--as", dest="suffix", default="", help="added to the names of the runs")
@@ -79,13 +79,17 @@ def _one(run: Run, folder: Path, jobs: int, pattern: re.Pattern[str], *, whole: 
             print(f"\r{run.name} {run.form}: {done}/{of}", end="\n" if done == of else "", file=sys.stderr)
 
     found = run_all(run, jobs, lambda name: pattern.search(name) is not None, told)
-    if whole:
-        record = {"name": run.name, "form": run.form, "engine": run.engine, "options": run.options, **found}
-        path = folder / f"{run.name}.{run.form}.json"
-        path.write_text(json.dumps(record, indent=0), encoding="utf-8")
-    else:
+    path = folder / f"{run.name}.{run.form}.json"
+    record = {"name": run.name, "form": run.form, "engine": run.engine, "options": run.options, **found}
+    if not whole:
         for row in found["rows"]:
             print(json.dumps(row))
+        if not path.is_file():
+            return
+        again = {row["test"]: row for row in found["rows"]}
+        before = json.loads(path.read_text(encoding="utf-8"))
+        record = {**before, "rows": [again.get(row["test"], row) for row in before["rows"]]}
+    path.write_text(json.dumps(record, indent=0), encoding="utf-8")
     print(f"  {time.monotonic() - start:.0f} s", file=sys.stderr)
 
 

@@ -10,7 +10,6 @@ from ovpart.backend.base import Cut, Port
 from ovpart.backend.cut import port
 from ovpart.backend.openvino_attention import safe_for_attention
 from ovpart.backend.openvino_devices import CONTEXT, OpenVINODevices, import_openvino
-from ovpart.backend.openvino_infinities import keep_infinities
 from ovpart.backend.openvino_model import (
     bound_ports,
     crash_in,
@@ -23,6 +22,7 @@ from ovpart.backend.openvino_model import (
     wanted_inside,
 )
 from ovpart.backend.openvino_precision import compile_exactly, exact_options
+from ovpart.backend.openvino_repairs import repair
 from ovpart.backend.openvino_types import THROWN, short_name
 from ovpart.backend.words import node_in_words, shortened
 from ovpart.errors import CompileError, OptionError
@@ -182,9 +182,9 @@ class OpenVINOBackend(OpenVINODevices):
         return self.core.compile_model(model, context, properties)
 
     def _converted(self, cut: Cut) -> openvino.Model:
-        """Return openvino's model of a cut, with its large constants in place, and right on infinities."""
+        """Return openvino's model of a cut, its large constants in place, and what it would compute wrongly repaired."""
         model = self._read(cut)
-        self._step("convert", cut, lambda: keep_infinities(model))
+        self._step("convert", cut, lambda: repair(model))
         return model
 
     def _read(self, cut: Cut) -> openvino.Model:

@@ -120,7 +120,7 @@ REFUSED: dict[str, tuple[Any, ...]] = {
     ),
     # operands that must be constants
     "tile at run time": ("Tile", [("f32", (1, 2, 3, 4)), ("i64", (4,))]),
-    "range at run time": ("Range", [("i64", ()), ("i64", ()), ("i64", ())]),
+    "range of floats at run time": ("Range", [("f32", ()), ("f32", ()), ("f32", ())]),
     "unsqueeze at run time": ("Unsqueeze", [F32, ("i64", (1,))], {}, {"out": "f32", "out_shape": (1, 2, 3)}),
     "reduction at run time": (
         "ReduceSum",

@@ -1,8 +1,10 @@
-"""Maxima and minima that are right on infinities.
+"""What openvino computes wrongly and can be brought to compute rightly, changed in its own model (2026.4, CPU).
 
-openvino starts a maximum from the least finite number: a set of nothing but -inf gives that number (2026.4, CPU;
-ReduceMax, ReduceMin, MaxPool). Taken over halves and doubled afterwards it overflows to -inf, and nothing else changes:
-powers of two scale exactly.
+- A maximum starts from the least finite number: a set of nothing but -inf gives that number (ReduceMax, ReduceMin,
+  MaxPool). Taken over halves and doubled afterwards it overflows to -inf, and nothing else changes: powers of two scale
+  exactly.
+- A Range at run time whose limit lies behind its start has as many elements as if the signs were changed; it should be
+  empty. A limit that is no further back than the start makes it so.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ _HANDED_ON = frozenset({"Concat", "MaxPool", "Reshape", "Squeeze", "Transpose", 
 _DEPTH = 16
 
 
-def keep_infinities(model: openvino.Model) -> None:
-    """Change the maxima and minima of a model in place where an infinity may reach them, bodies included."""
+def repair(model: openvino.Model) -> None:
+    """Change a model in place, bodies included: maxima and minima that an infinity may reach, and ranges."""
     for scope in _scopes(model):
         changed = False
         for node in list(scope.get_ops()):
@@ -31,6 +33,9 @@ def keep_infinities(model: openvino.Model) -> None:
                 if kind == "MaxPool" and not _may_be_infinite(node.input_value(0), 0):
                     continue
                 _halve(node)
+                changed = True
+            elif kind == "Range":
+                _stop_at_start(node)
                 changed = True
         if changed:
             scope.validate_nodes_and_infer_types()
@@ -61,6 +66,16 @@ def _halve(node: Any) -> None:
         reader.replace_source_output(double.output(0))
     output.set_names(set())
     double.output(0).set_names(names)
+
+
+def _stop_at_start(node: Any) -> None:
+    """Bring the limit of a range up to its start where the range is empty."""
+    from openvino import opset8
+
+    start, limit, step = (node.input_value(index) for index in range(3))
+    zero = opset8.constant(0, dtype=step.get_element_type())
+    end = opset8.select(opset8.greater(step, zero), opset8.maximum(limit, start), opset8.minimum(limit, start))
+    node.input(1).replace_source_output(end.output(0))
 
 
 def _may_be_infinite(value: Any, depth: int) -> bool:

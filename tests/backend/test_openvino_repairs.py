@@ -1,4 +1,4 @@
-"""Maxima and minima on openvino, held against numpy where infinities are all there is."""
+"""What openvino would compute wrongly: maxima and minima of infinities, ranges that are empty at run time."""
 
 from __future__ import annotations
 
@@ -69,3 +69,17 @@ def test_bodies_are_right_too():
     made = session(nodes, [2, 3], constants)
     for x in (np.full((2, 3), INF, np.float32), np.full((2, 3), -INF, np.float32)):
         np.testing.assert_array_equal(made.run(None, {"x": x})[0], x[:, :1])
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_ranges_at_run_time_are_empty_where_they_should_be(dtype):
+    number = h.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    inputs = [h.make_tensor_value_info(name, number, []) for name in ("start", "limit", "delta")]
+    node = h.make_node("Range", ["start", "limit", "delta"], ["y"])
+    graph = h.make_graph([node], "g", inputs, [h.make_tensor_value_info("y", number, ["n"])])
+    model = h.make_model(graph, opset_imports=[h.make_opsetid("", 17)], ir_version=8)
+    made = ovpart.Session(model, min_gain=0, strict=True)
+    assert made.plan.coverage == 1
+    for ends in ((5, 3, 1), (0, 4, -1), (-5, -9, 2), (0, 0, 1), (0, 5, 2), (5, 0, -2), (2**24 + 1, 2**24 + 4, 1)):
+        (y,) = made.run(None, dict(zip(("start", "limit", "delta"), np.array(ends, dtype), strict=True)))
+        assert y.tolist() == list(range(*ends))
