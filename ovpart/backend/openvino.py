@@ -182,7 +182,7 @@ class OpenVINOBackend(OpenVINODevices):
         return self.core.compile_model(model, context, properties)
 
     def _converted(self, cut: Cut) -> openvino.Model:
-        """Return openvino's model of a cut, its large constants in place, and what it would compute wrongly repaired."""
+        """Return openvino's model of a cut, with its large constants in place, and repaired."""
         model = self._read(cut)
         self._step("convert", cut, lambda: repair(model))
         return model
