@@ -3,9 +3,11 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types unit models models-test verify-models long packaging stress giants decode conformance conformance-page clean torch-test threads programs
+.PHONY: ops-check help setup demo test lint types unit models models-test verify-models long packaging stress giants decode conformance conformance-page clean torch-test threads programs
 
 VENV := .venv
+# The older openvino that the table is held against as well.
+OLDER_OPENVINO := 2025.4.1
 BIN := $(VENV)/bin
 CHECKED := .
 TYPED := ovpart examples benchmarks docs
@@ -84,6 +86,14 @@ giants: setup ## memory of a model with 4.3 GB of weights, beside openvino; need
 	@$(BIN)/python benchmarks/giants.py
 	@$(BIN)/python benchmarks/giants.py --split
 
+ops-check: setup ## measure again what the table says, with the newest openvino and an older one
+	@echo "ops check with the newest openvino"
+	@$(BIN)/ovpart ops check
+	@echo "ops check with openvino $(OLDER_OPENVINO), in .venv-older"
+	@test -x .venv-older/bin/ovpart || { $(BIN)/python -m venv .venv-older && .venv-older/bin/python -m pip install --quiet \
+	  --disable-pip-version-check -e . "openvino==$(OLDER_OPENVINO)"; }
+	@.venv-older/bin/ovpart ops check
+
 stress: setup ## ten thousand runs from eight threads, answers and memory watched
 	@$(BIN)/python benchmarks/stress.py
 
@@ -104,5 +114,5 @@ conformance-page: setup ## write docs/conformance.md from what make conformance 
 
 clean: ## take away .venv and everything that was built
 	@echo "removing $(VENV), build output and caches"
-	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .venv-older build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find ovpart tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ovpart.capability.verdict import State
 from ovpart.probe.ask import ask
-from ovpart.probe.case import WIDE64, Case, Key
+from ovpart.probe.case import DYNAMIC, DYNAMIC_CONST, STATIC, WIDE64, Case, Key, constants_of
 from ovpart.probe.cases import cases, numbers
 from ovpart.probe.measurement import BAD, GOOD, Measurement, Outcome, Record
 
@@ -55,11 +55,20 @@ def to_check(ops: Collection[str] = (), *, everything: bool = False) -> dict[Key
     ops : collection of str
         Only these operators.
     everything : bool
-        All cases. Otherwise, of each operator's newest version and each dtype, the ordinary one in all forms.
+        All cases. Otherwise, of each operator's newest version and each dtype, the ordinary one in two forms: with
+        shapes that are numbers and all at run time, and as models mostly are, with symbols and weights.
     """
     if everything:
         return {case.key: case for case in cases(ops)}
-    return {case.key: case for case in cases(ops, first_only=True) if case.key.version == numbers(case.key.op)[-1]}
+    newest = (case for case in cases(ops, first_only=True) if case.key.version == numbers(case.key.op)[-1])
+    return {case.key: case for case in newest if case.key.form == STATIC or _is_usual(case)}
+
+
+def _is_usual(case: Case) -> bool:
+    """Whether a case has symbolic dims, and constants where it can have them."""
+    if case.key.form == DYNAMIC:
+        return constants_of(case.draft, DYNAMIC_CONST) == constants_of(case.draft, DYNAMIC)
+    return case.key.form == DYNAMIC_CONST
 
 
 def drifted(

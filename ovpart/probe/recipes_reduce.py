@@ -98,11 +98,15 @@ def softmax(m: Maker) -> Iterator[Draft]:
     yield Draft("axis 1", [x], {"axis": 1})
     yield Draft("axis 0", [m.x(3, m.n)], {"axis": 0})
     yield Draft("one dimension", [m.x(m.n + 4)], {"axis": 0})
+    yield Draft("last of 3", [x], {"axis": 2})
+    yield Draft("last of 4", [m.x(m.n, 2, 3, 4)], {"axis": 3})
+    yield Draft("last of 5", [m.x(m.n, 1, 2, 3, 4)], {"axis": 4})
     yield Draft("large", [m.x(m.n, 4, low=-80, high=80)], {"axis": 1})
     yield Draft("masked", [m.array([[1, float("-inf"), 2], [0, 1, float("-inf")]])], {"axis": 1})
     yield Draft("empty", [m.x(m.n - 2, 4)], {"axis": 1})
     if m.version >= 11:
         yield Draft("negative axis", [x], {"axis": -2})
+        yield Draft("last axis", [x], {"axis": -1})
     yield Draft("nan", [nan_floats(m).reshape(4, 3)], {"axis": 1}, kind=NAN)
 
 
