@@ -54,7 +54,7 @@ The 2,024 backend tests of onnx that need no network (1,884 of single operators,
 PyTorch), run by onnx's own runner with its own tolerances, on ovpart and on the engines beside it.
 Each test runs twice in one session; both answers must agree.
 It runs in three forms: as given; with every dimension of inputs and outputs dynamic; with all inputs but the first made
-constants (639 tests have but one input, and no such form).
+constants (a third of the tests have but one input, and no such form).
 Random operators are judged by the distribution of what they draw.
 This page is written by `make conformance-page` from what `make conformance` measured.
 
