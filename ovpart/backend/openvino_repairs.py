@@ -73,6 +73,8 @@ def _stop_at_start(node: Any) -> None:
     from openvino import opset8
 
     start, limit, step = (node.input_value(index) for index in range(3))
+    if start.get_element_type() != limit.get_element_type():  # of openvino's own making: ONNX has one type for all
+        start = opset8.convert(start, limit.get_element_type().get_type_name()).output(0)
     zero = opset8.constant(0, dtype=step.get_element_type())
     end = opset8.select(opset8.greater(step, zero), opset8.maximum(limit, start), opset8.minimum(limit, start))
     node.input(1).replace_source_output(end.output(0))

@@ -91,7 +91,7 @@ def _parsed(path: Path | None, given: onnx.ModelProto | bytes | Path, what: str,
     except (WireError, DecodeError) as error:
         if bytes(buffer[: len(_LARGE_FILE_POINTER)]) == _LARGE_FILE_POINTER:
             raise ModelError(f"{what} is a git-lfs pointer, not the model itself: fetch it (git lfs pull)") from None
-        if "depth" in str(error).lower():  # upb's word for it
+        if any(word in str(error).lower() for word in ("depth", "nesting")):  # upb's word for it, and Python's
             raise ModelError(f"{what} is nested deeper than protobuf reads: 100 messages, or some 30 bodies") from None
         raise ModelError(f"{what} is no ONNX model, or is cut off: {error}") from None
     if not proto.HasField("graph"):

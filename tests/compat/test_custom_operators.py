@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import onnx
 import pytest
@@ -12,6 +14,8 @@ import ovpart.compat.onnxruntime as ort
 from tests.compat.small_models import model, tensor
 
 extensions = pytest.importorskip("onnxruntime_extensions", reason="the package onnxruntime-extensions is not installed")
+# Importing it sets this for all processes that tests start, in which protobuf would then recurse in Python.
+os.environ.pop("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", None)
 DOMAIN = "ai.onnx.contrib"
 
 
