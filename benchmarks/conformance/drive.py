@@ -136,7 +136,7 @@ class _Worker:
 
     def _lost(self, name: str, verdict: str) -> dict[str, Any]:
         words = "".join(self._last_words[-3:]).strip()[:300]
-        code = self._process.poll()
+        code = self._process.wait() if verdict == "crash" else None  # its output has ended, and so will it
         return {"test": name, "verdict": verdict, "words": f"exit code {code}: {words}", "random": False,
                 "nodes_elsewhere": None}  # fmt: skip
 
