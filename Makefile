@@ -106,7 +106,7 @@ programs: setup ## programs over five real libraries, with onnxruntime and with 
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,programs]"
 	@$(PYTEST) -m long tests/compat/test_programs.py
 
-conformance: setup ## onnx's official backend tests in three forms, against onnxruntime; takes an hour
+conformance: setup ## onnx's official backend tests in three forms, against onnxruntime; 12 to 60 minutes
 	@nice $(BIN)/python -m benchmarks.conformance.run
 
 conformance-page: setup ## write docs/conformance.md from what make conformance measured
