@@ -27,10 +27,11 @@ def repair(model: openvino.Model) -> None:
     """Change a model in place, bodies included: maxima and minima that an infinity may reach, and ranges."""
     for scope in _scopes(model):
         changed = False
+        known: dict[tuple[str, int], bool] = {}
         for node in list(scope.get_ops()):
             kind = node.get_type_name()
             if kind in _EXTREMES and node.input(0).get_element_type().get_type_name() in _FLOATS:
-                if kind == "MaxPool" and not _may_be_infinite(node.input_value(0), 0):
+                if kind == "MaxPool" and not _may_be_infinite(node.input_value(0), known):
                     continue
                 _halve(node)
                 changed = True
@@ -80,9 +81,16 @@ def _stop_at_start(node: Any) -> None:
     node.input(1).replace_source_output(end.output(0))
 
 
-def _may_be_infinite(value: Any, depth: int) -> bool:
-    """Whether a value may be infinite; quantised values, of integers once, are not."""
-    maker = value.get_node()
+def _may_be_infinite(value: Any, known: dict[tuple[str, int], bool], depth: int = 0) -> bool:
+    """Whether a value may be infinite; `known` keeps what was found, since many readers share a value."""
+    key = (value.get_node().get_name(), value.get_index())
+    if key not in known:
+        known[key] = _may_make_infinite(value.get_node(), known, depth)
+    return known[key]
+
+
+def _may_make_infinite(maker: Any, known: dict[tuple[str, int], bool], depth: int) -> bool:
+    """Whether an operator may make an infinity; quantised values, of integers once, are none."""
     kind = maker.get_type_name()
     if kind in _BOUNDED:
         return False
@@ -92,7 +100,7 @@ def _may_be_infinite(value: Any, depth: int) -> bool:
         return True
     inputs = [maker.input_value(index) for index in range(maker.get_input_size())]
     if kind in ("Multiply", "Subtract"):
-        return inputs[1].get_node().get_type_name() != "Constant" or _may_be_infinite(inputs[0], depth + 1)
+        return inputs[1].get_node().get_type_name() != "Constant" or _may_be_infinite(inputs[0], known, depth + 1)
     if kind in _HANDED_ON:
-        return any(_may_be_infinite(one, depth + 1) for one in (inputs if kind == "Concat" else inputs[:1]))
+        return any(_may_be_infinite(one, known, depth + 1) for one in (inputs if kind == "Concat" else inputs[:1]))
     return True

@@ -67,9 +67,9 @@ def hold_amplified(verdicts: Sequence[Verdict], graph: Graph) -> list[Verdict]:
 
 def quantises_dynamically(node: Node) -> bool:
     """Whether a node, or one in its bodies, chooses a scale by the values that it sees."""
-    return node.op_type.startswith("DynamicQuantize") or any(
-        quantises_dynamically(inner) for body in node.bodies.values() for inner in body.nodes
-    )
+    if not node.bodies:
+        return node.op_type.startswith("DynamicQuantize")
+    return any(quantises_dynamically(inner) for body in node.bodies.values() for inner in body.nodes)
 
 
 def _rounds(graph: Graph, node: Node) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ovpart.capability.amplified import hold_amplified
 from ovpart.capability.control import apply_exclude, apply_pin
-from ovpart.capability.infinities import may_hold
+from ovpart.capability.infinities import Known, may_hold
 from ovpart.capability.ranges import Proof, Ranges
 from ovpart.capability.rules import NON_TENSORS, SMALL_CONSTANT, Facts, Port, Rule, Ruleset, ruleset
 from ovpart.capability.scopes import Scope, main_scope
@@ -155,6 +155,7 @@ class _Checker:
         self.semantics = semantics
         self.rulesets: dict[tuple[str, str, int], Ruleset] = {}
         self.ranges = Ranges()
+        self.held: Known = {}
 
     # --- all nodes of a scope --------------------------------------------------------------------------------------
 
@@ -205,7 +206,7 @@ class _Checker:
         """Return whether inputs may hold the infinities that conditions ask for, as part of a signature."""
         names = formal_inputs(node)
         return tuple(
-            may_hold(scope, value, end)
+            may_hold(scope, value, end, self.held)
             for wanted, end in rules.asks_infinities
             for i, (value, name) in enumerate(zip(node.inputs, names, strict=True))
             if value and wanted in (name, f"in{i}")
@@ -219,7 +220,7 @@ class _Checker:
             reason = f"no engine known for {node.op_id}"
             hint = "register its library with custom_op_libraries, or replace the operator"
             return _Finding(Verdict(State.UNSUPPORTED, reason, NO_ENGINE_KNOWN, hint))
-        facts = _facts(node, scope)
+        facts = _facts(node, scope, self.held)
         odd = sorted({p.type.kind for p in (*facts.inputs, *facts.outputs)} & NON_TENSORS)
         waits = _waits_for(node, scope) if self.has_a_chance(rules) else None
         for rule in rules.rules:
@@ -359,7 +360,7 @@ def _elements(scope: Scope, value: str) -> tuple[Any, ...] | None:
     return None if array is None else tuple(array.reshape(-1).tolist())
 
 
-def _facts(node: Node, scope: Scope) -> Facts:
+def _facts(node: Node, scope: Scope, held: Known) -> Facts:
     def ports(values: Sequence[str], names: Sequence[str], constants: bool) -> tuple[Port, ...]:
         return tuple(
             Port(i, name, value, scope.type_of(value), constants and scope.is_constant(value))
@@ -374,7 +375,7 @@ def _facts(node: Node, scope: Scope) -> Facts:
         lambda name: attribute(node, name),
         frozenset(a.name for a in node.proto.attribute),
         lambda value: _elements(scope, value),
-        lambda value, infinity: may_hold(scope, value, infinity),
+        lambda value, infinity: may_hold(scope, value, infinity, held),
     )
 
 

@@ -42,11 +42,15 @@ _HANDED_ON = frozenset({
 })  # fmt: skip
 """What they make holds an infinity only where an input does."""
 
-Ask: TypeAlias = Callable[[str], bool]
-"""Whether a value may hold the infinity in question."""
+Ask: TypeAlias = Callable[..., bool]
+"""Whether a value may hold the infinity in question, or another one that is named."""
 
 
-def may_hold(scope: Scope, value: str, infinity: float, depth: int = 0) -> bool:
+Known: TypeAlias = dict[tuple[int, str, float], bool]
+"""Scope (by the id of its graph), value and infinity → what was found: values are read by many nodes."""
+
+
+def may_hold(scope: Scope, value: str, infinity: float, known: Known | None = None, depth: int = 0) -> bool:
     """Whether a value may hold an infinity.
 
     Parameters
@@ -57,6 +61,8 @@ def may_hold(scope: Scope, value: str, infinity: float, depth: int = 0) -> bool:
         Its name.
     infinity : float
         ``inf`` or ``-inf``.
+    known : dict, optional
+        What was found before, for as long as the graphs live; filled here.
     depth : int
         Nodes between this value and the one that was asked for first.
 
@@ -77,15 +83,18 @@ def may_hold(scope: Scope, value: str, infinity: float, depth: int = 0) -> bool:
     index = home.graph.producer.get(value)
     if index is None:
         return True
-    node = home.graph.nodes[index]
-    return _may_make(home, node, infinity, depth)
+    known = {} if known is None else known
+    key = (id(home.graph), value, infinity)
+    if key not in known:
+        known[key] = _may_make(home, home.graph.nodes[index], infinity, known, depth)
+    return known[key]
 
 
-def _may_make(scope: Scope, node: Node, infinity: float, depth: int) -> bool:
+def _may_make(scope: Scope, node: Node, infinity: float, known: Known, depth: int) -> bool:
     """Whether an operator may make an infinity."""
 
-    def ask(value: str) -> bool:
-        return may_hold(scope, value, infinity, depth + 1)
+    def ask(value: str, wanted: float = infinity) -> bool:
+        return may_hold(scope, value, wanted, known, depth + 1)
 
     kind, inputs = node.op_type, [value for value in node.inputs if value]
     if node.domain not in ("", "com.microsoft") or not inputs:
@@ -124,7 +133,7 @@ def _extreme(least: bool) -> Callable[[Scope, Node, float, Ask], bool]:
 
 
 def _neg(scope: Scope, node: Node, infinity: float, ask: Ask) -> bool:
-    return may_hold(scope, node.inputs[0], -infinity, _DEPTH - 8)
+    return ask(node.inputs[0], -infinity)
 
 
 def _mul(scope: Scope, node: Node, infinity: float, ask: Ask) -> bool:

@@ -83,3 +83,16 @@ def test_ranges_at_run_time_are_empty_where_they_should_be(dtype):
     for ends in ((5, 3, 1), (0, 4, -1), (-5, -9, 2), (0, 0, 1), (0, 5, 2), (5, 0, -2), (2**24 + 1, 2**24 + 4, 1)):
         (y,) = made.run(None, dict(zip(("start", "limit", "delta"), np.array(ends, dtype), strict=True)))
         assert y.tolist() == list(range(*ends))
+
+
+def test_a_value_that_many_read_is_looked_at_once():
+    """Each link reads the one before it twelve times: without a memory, 12**8 questions."""
+    nodes, last = [h.make_node("Sigmoid", ["x"], ["v0"])], "v0"
+    for index in range(1, 9):
+        nodes.append(h.make_node("Concat", [last] * 12, [f"c{index}"], axis=2))
+        last = f"v{index}" if index < 8 else "y"
+        nodes.append(h.make_node("MaxPool", [f"c{index}"], [last], kernel_shape=[12, 1], strides=[12, 1]))
+    x = np.linspace(-2, 2, 16, dtype=np.float32).reshape(1, 1, 4, 4)
+    (y,) = session(nodes, [1, 1, 4, 4]).run(None, {"x": x})
+    most = (1 / (1 + np.exp(-x))).max(2, keepdims=True)
+    np.testing.assert_allclose(y, np.broadcast_to(most, x.shape), rtol=1e-5)

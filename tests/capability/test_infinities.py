@@ -106,3 +106,11 @@ def test_behind_what_keeps_infinities_out_the_operator_is_delegated():
     graph = h.make_graph(nodes, "g", [info("x", 1, [2, 3])], [info("z", 1, None)])
     plan = ovpart.plan(h.make_model(graph, opset_imports=[h.make_opsetid("", 17)], ir_version=8), min_gain=0)
     assert plan.coverage == 1
+
+
+def test_a_value_that_many_read_is_asked_for_once():
+    """Each link reads the one before it twice: without a memory, 2**60 questions."""
+    steps = [("Relu", [], {})] + [("Max", ["_", "_"], {})] * 60
+    scope, last = scope_of(*steps)
+    assert may_hold(scope, last, -INF) is False
+    assert may_hold(scope, last, INF) is True
