@@ -1,0 +1,1 @@
+"""The networks on which openvino's provider for onnxruntime is validated, built with random weights and run."""
