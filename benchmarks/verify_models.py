@@ -20,7 +20,7 @@ from typing import Any
 import ovpart
 from benchmarks.fetch_models import load_manifest, model_path
 from benchmarks.model_inputs import inputs
-from ovpart.placement.verification import Verification
+from ovpart.placement.verification.findings import Verification
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "verification.md"
 BEGIN, END = "<!-- table: written by benchmarks/verify_models.py -->", "<!-- end of table -->"

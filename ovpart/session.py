@@ -25,16 +25,16 @@ from ovpart.model.variants import general_form
 from ovpart.options import resolve
 from ovpart.partition.nested import scopes
 from ovpart.partition.plan import Plan
-from ovpart.placement.context_file import write_context
-from ovpart.placement.contexts import BEYOND_COMPILED, open_model, with_contexts
+from ovpart.placement.devices.settings import EMULATING_DEVICE
 from ovpart.placement.engines import make_engines
 from ovpart.placement.evidence import open_notebook
+from ovpart.placement.files.context_file import write_context
+from ovpart.placement.files.contexts import BEYOND_COMPILED, open_model, with_contexts
 from ovpart.placement.form import Form
 from ovpart.placement.given_plan import given_plan
 from ovpart.placement.known_operators import refuse_unknown_operators
-from ovpart.placement.settings import EMULATING_DEVICE
 from ovpart.placement.static_forms import StaticForms
-from ovpart.placement.verifying import Verifying
+from ovpart.placement.verification.verifying import Verifying
 from ovpart.planning import edits_of, plan_model
 from ovpart.report.facts import EvidenceFact, RunFacts
 from ovpart.report.model import Report, make_report
@@ -48,8 +48,8 @@ from ovpart.runtime.tally import Tally
 if TYPE_CHECKING:
     import onnx
 
-    from ovpart.placement.context_file import Sign
-    from ovpart.placement.contexts import Check
+    from ovpart.placement.files.context_file import Sign
+    from ovpart.placement.files.contexts import Check
     from ovpart.placement.realise import Progress
 
 _log = logging.getLogger("ovpart")

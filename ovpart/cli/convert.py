@@ -22,7 +22,7 @@ def command(
     model: str, output: str | None, clusters: bool, annotated: bool, fp16: bool, as_json: bool, **flags: object
 ) -> None:
     """Write MODEL in openvino's IR (.xml and .bin), whole or cluster by cluster; or annotated with its plan."""
-    from ovpart.placement.convert import convert
+    from ovpart.placement.files.convert import convert
 
     if clusters and annotated:
         raise click.UsageError("--clusters and --annotated are two things: choose one")

@@ -15,7 +15,7 @@ from ovpart.cli.progress import compile_progress
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ovpart.placement.verification import Verification
+    from ovpart.placement.verification.findings import Verification
     from ovpart.session import Session
 
 MOST_ROUNDS = 8
@@ -48,7 +48,7 @@ def command(
     Inputs that are not given are made up. Exit code 1 where something is wrong, also where --quarantine has mended it.
     """
     import ovpart
-    from ovpart.placement.quarantine import default_path
+    from ovpart.placement.verification.quarantine import default_path
 
     options = given(flags)
     with compile_progress() as progress:

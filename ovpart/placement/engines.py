@@ -18,9 +18,9 @@ from ovpart.options import Options
 from ovpart.partition.overruling import ENGINE, Overruling
 from ovpart.partition.plan import RUNTIME, Label
 from ovpart.placement.counts import Counts
-from ovpart.placement.presence import present
-from ovpart.placement.settings import EMULATING_DEVICE, Properties, settle
-from ovpart.placement.trials import TrialExecutable, Trials
+from ovpart.placement.devices.presence import present
+from ovpart.placement.devices.settings import EMULATING_DEVICE, Properties, settle
+from ovpart.placement.trial.trials import TrialExecutable, Trials
 from ovpart.planning import DEVICE_ENGINE, FALLBACK
 from ovpart.runtime.oversight import Oversight
 

@@ -23,7 +23,6 @@ from ovpart.partition.overruling import not_worth
 from ovpart.partition.plan import Label, Plan
 from ovpart.placement.engines import Engines
 from ovpart.placement.fallback import refuse_fallback
-from ovpart.placement.first_run import FIRST_RUN, wrong_here
 from ovpart.placement.island import island, type_seen, without_rank
 from ovpart.placement.last_resort import lacking_kernel
 from ovpart.placement.nested import Path, ScopeState
@@ -40,8 +39,9 @@ from ovpart.placement.realise import (
     with_current_bodies,
 )
 from ovpart.placement.rival import rival_of
-from ovpart.placement.verification import Verification
-from ovpart.placement.verify import Asked, verify_plan
+from ovpart.placement.verification.findings import Verification
+from ovpart.placement.verification.first_run import FIRST_RUN, wrong_here
+from ovpart.placement.verification.verify import Asked, verify_plan
 from ovpart.planning import FALLBACK, LAST_RESORT, held_back, plan_model
 from ovpart.runtime.control import RunControl
 from ovpart.runtime.guards import merge
@@ -191,7 +191,7 @@ class Form:
         return outputs
 
     def verify(self, feeds: Sequence[Mapping[str, Array]], asked: Asked) -> Verification:
-        """Hold the plan that runs now against onnxruntime; raises as :func:`ovpart.placement.verify.verify_plan`."""
+        """Hold the plan that runs now against onnxruntime; raises as ``verify_plan``."""
         if self._schedule is None:
             self._first_run(feeds[0], None)
         with self._lock:

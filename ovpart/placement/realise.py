@@ -18,7 +18,7 @@ from ovpart.placement.engines import Engines
 from ovpart.placement.fallback import refuse_fallback
 from ovpart.placement.nested import MakeForm, Path, ScopeState, control_flow, inside_of, nested_plans_of
 from ovpart.placement.suspects import demote_died, demote_hung, demotions_of, wants_trial
-from ovpart.placement.trials import NOT_STARTED, TrialDied, TrialExecutable, TrialRefused
+from ovpart.placement.trial.trials import NOT_STARTED, TrialDied, TrialExecutable, TrialRefused
 from ovpart.planning import FALLBACK, LAST_RESORT
 from ovpart.runtime.control_flow import ControlFlow
 from ovpart.runtime.oversight import Trace, TracedExecutable

@@ -17,8 +17,8 @@ from ovpart.errors import CompileError, ModelError, OvpartWarning
 from ovpart.model.graph import Model
 from ovpart.model.variants import with_input_shapes
 from ovpart.placement.form import Form
-from ovpart.placement.measure import difference
-from ovpart.placement.tolerance import judged
+from ovpart.placement.verification.measure import difference
+from ovpart.placement.verification.tolerance import judged
 from ovpart.runtime.guards import violated
 
 MOST_KEPT = 8

@@ -14,7 +14,7 @@ from ovpart.partition.plan import Cluster, Label, Plan
 from ovpart.placement.bisect import first_failing_prefix
 from ovpart.placement.cutting import cut_of
 from ovpart.placement.engines import Engines
-from ovpart.placement.trials import TrialDied
+from ovpart.placement.trial.trials import TrialDied
 
 
 def suspects(plan: Plan, nodes: Sequence[int]) -> list[int]:

@@ -15,7 +15,7 @@ from onnx import numpy_helper as nh
 
 import ovpart
 from ovpart.compat import onnxruntime as ort
-from ovpart.placement.convert import convert
+from ovpart.placement.files.convert import convert
 from tests.placement.test_static_forms import dynamic_model
 
 

@@ -7,7 +7,7 @@ import onnx
 import ovpart
 from ovpart.cli.exits import Exit
 from ovpart.cli.main import main
-from tests.placement.test_contexts import partitioned
+from tests.placement.files.test_contexts import partitioned
 
 
 def test_compile_writes_a_model_that_loads_without_a_compile(tmp_path, capsys):

@@ -7,7 +7,7 @@ import pytest
 
 from ovpart.cli.exits import Exit
 from ovpart.cli.main import main
-from tests.placement.test_contexts import partitioned
+from tests.placement.files.test_contexts import partitioned
 from tests.placement.test_static_forms import dynamic_model
 
 

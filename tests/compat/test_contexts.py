@@ -8,7 +8,7 @@ import pytest
 
 import ovpart
 from ovpart.compat import onnxruntime as ort
-from tests.placement.test_contexts import X, partitioned
+from tests.placement.files.test_contexts import X, partitioned
 
 PROVIDERS = [("OpenVINOExecutionProvider", {"device_type": "CPU", "min_gain": "0"})]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from tests.placement.test_contexts import partitioned
+from tests.placement.files.test_contexts import partitioned
 
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = Path(os.environ.get("OVPART_PEERS", Path.home() / ".cache" / "ovpart-peers"))

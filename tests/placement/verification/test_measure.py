@@ -8,7 +8,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from ovpart.placement.measure import difference, identical
+from ovpart.placement.verification.measure import difference, identical
 
 RAMP = np.linspace(0, 10, 101, dtype=np.float32)
 

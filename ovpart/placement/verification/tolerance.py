@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ovpart.model.graph import Graph
-from ovpart.placement.measure import Difference
+from ovpart.placement.verification.measure import Difference
 
 BOUNDS = {
     "float64": 1e-6,
@@ -47,7 +47,7 @@ class Spread:
     Attributes
     ----------
     relative : float
-        Worst of :attr:`ovpart.placement.measure.Difference.relative`.
+        Worst of :attr:`ovpart.placement.verification.measure.Difference.relative`.
     sqnr_db : float
         Worst signal to noise; ``inf`` where all levels agree.
     """
@@ -65,7 +65,7 @@ class Judgement:
     is_right : bool
         Whether it is explained.
     bound : float
-        What :attr:`ovpart.placement.measure.Difference.relative` was held against.
+        What :attr:`ovpart.placement.verification.measure.Difference.relative` was held against.
     by : str
         ``"bound"``, ``"rounding"``, ``"spread"``; of a wrong value, the same of what it breaks.
     """

@@ -11,12 +11,12 @@ from ovpart.capability.demotion import Demotion
 from ovpart.errors import CompileError, InputError, RunError, VerificationError
 from ovpart.model.graph import Model
 from ovpart.partition.plan import RUNTIME, Cluster
-from ovpart.placement.culprit import find_culprit
 from ovpart.placement.engines import Engines
-from ovpart.placement.judge import Judge, summon
 from ovpart.placement.realise import Realised, bind
-from ovpart.placement.verification import FAILED, WRONG, CheckedCluster, summary
-from ovpart.placement.verify import check_cluster, check_outputs
+from ovpart.placement.verification.culprit import find_culprit
+from ovpart.placement.verification.findings import FAILED, WRONG, CheckedCluster, summary
+from ovpart.placement.verification.judge import Judge, summon
+from ovpart.placement.verification.verify import check_cluster, check_outputs
 from ovpart.planning import LAST_RESORT
 
 FIRST_RUN = "first-run"

@@ -22,7 +22,7 @@ from ovpart.model.read import read_model
 from ovpart.options import resolve
 from ovpart.placement.engines import Engines
 from ovpart.placement.form import Form
-from ovpart.placement.trials import TrialDied
+from ovpart.placement.trial.trials import TrialDied
 
 X = np.array([[-1.5, 0.25, 2.0]], np.float32)
 OPERATORS = ("Relu", "Exp", "Sigmoid", "Tanh")

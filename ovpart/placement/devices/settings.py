@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 from ovpart.capability.target import CHOOSERS, Target, parse_target
 from ovpart.errors import OptionError, OvpartWarning
 from ovpart.options import Options
-from ovpart.placement.load_config import Sections, read_sections
+from ovpart.placement.devices.load_config import Sections, read_sections
 
 EMULATING_DEVICE = "CPU"
 """The device that runs the clusters of a device that is emulated."""

@@ -16,12 +16,12 @@ from ovpart.model.graph import Graph
 from ovpart.partition.boundary import boundary
 from ovpart.partition.plan import Cluster
 from ovpart.placement.bisect import first_failing_prefix
-from ovpart.placement.case import Case
-from ovpart.placement.judge import Judge, values_inside
-from ovpart.placement.measure import Difference, difference
-from ovpart.placement.oracle import run_executable
-from ovpart.placement.tolerance import bound_of, is_quantised, judged
-from ovpart.placement.verification import FAILED, CheckedCluster, Culprit, in_words
+from ovpart.placement.verification.case import Case
+from ovpart.placement.verification.findings import FAILED, CheckedCluster, Culprit, in_words
+from ovpart.placement.verification.judge import Judge, values_inside
+from ovpart.placement.verification.measure import Difference, difference
+from ovpart.placement.verification.oracle import run_executable
+from ovpart.placement.verification.tolerance import bound_of, is_quantised, judged
 
 NEAR_DB = 6.0
 """In a quantised cluster a step that falls the other way is no fault: a piece counts as wrong where it comes within so

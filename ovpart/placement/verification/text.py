@@ -6,7 +6,7 @@ import math
 import textwrap
 from collections.abc import Iterator
 
-from ovpart.placement.verification import WRONG, Checked, CheckedCluster, Verification
+from ovpart.placement.verification.findings import WRONG, Checked, CheckedCluster, Verification
 
 WIDTH = 80
 """Columns of the text."""

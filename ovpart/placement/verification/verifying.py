@@ -11,9 +11,9 @@ from ovpart.errors import InputError
 from ovpart.model.graph import Model
 from ovpart.placement.engines import Engines
 from ovpart.placement.form import Form
-from ovpart.placement.quarantine import default_path, quarantine
-from ovpart.placement.verification import Verification
-from ovpart.placement.verify import REPEATS, Asked
+from ovpart.placement.verification.findings import Verification
+from ovpart.placement.verification.quarantine import default_path, quarantine
+from ovpart.placement.verification.verify import REPEATS, Asked
 from ovpart.runtime.feed import FeedCheck
 
 

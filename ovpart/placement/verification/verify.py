@@ -14,14 +14,14 @@ from ovpart.backend.cut import port
 from ovpart.errors import CompileError, InputError, OptionError, RunError
 from ovpart.model.graph import Model
 from ovpart.partition.plan import RUNTIME, Cluster
-from ovpart.placement.culprit import find_culprit
 from ovpart.placement.engines import Engines
-from ovpart.placement.judge import Judge, summon
-from ovpart.placement.measure import Difference, difference
-from ovpart.placement.oracle import LEVELS, Compute, engines_at, run_named, source_outputs, values_schedule
 from ovpart.placement.realise import Realised, compile_cluster
-from ovpart.placement.tolerance import Spread, is_quantised, judged, spread_of
-from ovpart.placement.verification import FAILED, RANDOM, RIGHT, WRONG, Checked, CheckedCluster, Verification
+from ovpart.placement.verification.culprit import find_culprit
+from ovpart.placement.verification.findings import FAILED, RANDOM, RIGHT, WRONG, Checked, CheckedCluster, Verification
+from ovpart.placement.verification.judge import Judge, summon
+from ovpart.placement.verification.measure import Difference, difference
+from ovpart.placement.verification.oracle import LEVELS, Compute, engines_at, run_named, source_outputs, values_schedule
+from ovpart.placement.verification.tolerance import Spread, is_quantised, judged, spread_of
 from ovpart.planning import FALLBACK
 from ovpart.runtime.schedule import Schedule, bind_schedule
 

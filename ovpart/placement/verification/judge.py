@@ -11,10 +11,10 @@ from ovpart.errors import CompileError
 from ovpart.model.graph import Model
 from ovpart.partition.plan import Cluster
 from ovpart.placement.engines import Engines
-from ovpart.placement.measure import difference
-from ovpart.placement.oracle import PLAINEST, engines_at, run_executable, run_named, values_schedule
 from ovpart.placement.realise import Realised
-from ovpart.placement.tolerance import judged
+from ovpart.placement.verification.measure import difference
+from ovpart.placement.verification.oracle import PLAINEST, engines_at, run_executable, run_named, values_schedule
+from ovpart.placement.verification.tolerance import judged
 from ovpart.planning import FALLBACK
 
 

@@ -24,8 +24,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ovpart import errors
 from ovpart.errors import CompileError, OvpartError, RunError
-from ovpart.placement.trial_cut import PackedCut, pack
-from ovpart.placement.trial_process import READY, receive, send
+from ovpart.placement.trial.cut import PackedCut, pack
+from ovpart.placement.trial.process import READY, receive, send
 
 if TYPE_CHECKING:
     from ovpart.backend.base import Array, Backend, Cut, Port
@@ -38,7 +38,7 @@ NOT_STARTED = "trial"
 _START_S = 120.0
 """Seconds that the other process may take to start: a second or two, more on a machine that is busy."""
 _GONE = object()
-_COMMAND = "from ovpart.placement.trial_process import main; main()"
+_COMMAND = "from ovpart.placement.trial.process import main; main()"
 _WORDS = 200
 """Characters of the engine's last line that are told."""
 

@@ -13,7 +13,7 @@ from onnx import helper as h
 
 import ovpart
 from ovpart.errors import CompileError, DeviceNotFound, OptionError, OvpartWarning
-from ovpart.placement.presence import is_there
+from ovpart.placement.devices.presence import is_there
 
 X = np.array([[0.1, 0.4, 0.7, 0.9]], np.float32)
 

@@ -10,8 +10,8 @@ import pytest
 import ovpart
 from ovpart.backend.openvino import import_openvino
 from ovpart.errors import CompileError, ModelError, OptionError, OvpartWarning
-from ovpart.placement.convert import convert
-from tests.placement.test_contexts import X, partitioned
+from ovpart.placement.files.convert import convert
+from tests.placement.files.test_contexts import X, partitioned
 from tests.placement.test_static_forms import dynamic_model
 
 

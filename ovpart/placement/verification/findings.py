@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ovpart.partition.plan import Label
-from ovpart.placement.case import Case
-from ovpart.placement.measure import Difference
-from ovpart.placement.tolerance import Judgement, Spread
+from ovpart.placement.verification.case import Case
+from ovpart.placement.verification.measure import Difference
+from ovpart.placement.verification.tolerance import Judgement, Spread
 
 RIGHT = "right"
 WRONG = "wrong"
@@ -202,7 +202,7 @@ class Verification:
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
 
     def __str__(self) -> str:
-        from ovpart.placement.verification_text import render
+        from ovpart.placement.verification.text import render
 
         return render(self)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ovpart.errors import OptionError, OvpartWarning
 
 if TYPE_CHECKING:
-    from ovpart.placement.settings import Properties
+    from ovpart.placement.devices.settings import Properties
 
 DEVICE_KEYS = ("CPU", "GPU", "NPU", "AUTO", "HETERO", "MULTI", "BATCH")
 """Devices that a file may speak of; ``GPU.1`` and the like too."""

@@ -13,7 +13,7 @@ from ovpart.backend import context as ep
 from ovpart.backend.cut import ir_version_for, make_cut, value_info
 from ovpart.errors import CompileError, OptionError, OvpartWarning
 from ovpart.partition.boundary import boundary
-from ovpart.placement.contexts import comparable
+from ovpart.placement.files.contexts import comparable
 
 if TYPE_CHECKING:
     import onnx

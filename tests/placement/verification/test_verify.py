@@ -17,7 +17,7 @@ from ovpart.model.read import read_model
 from ovpart.options import resolve
 from ovpart.placement.engines import Engines
 from ovpart.placement.form import Form
-from ovpart.placement.verify import Asked
+from ovpart.placement.verification.verify import Asked
 from tests.placement.test_form import chain
 
 X = np.linspace(-1.5, 2.0, 30, dtype=np.float32).reshape(10, 3)

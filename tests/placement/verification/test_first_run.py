@@ -8,7 +8,7 @@ import pytest
 from ovpart.backend.fake import FakeBackend
 from ovpart.errors import VerificationError
 from tests.placement.test_form import X, chain, places
-from tests.placement.test_verify import form_of
+from tests.placement.verification.test_verify import form_of
 
 WANT = 1 / (1 + np.exp(-np.tanh(np.exp(np.maximum(X, 0)))))
 

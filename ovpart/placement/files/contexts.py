@@ -17,7 +17,7 @@ from ovpart.errors import CompileError, ModelError, OptionError, OvpartError, Ov
 from ovpart.model.edits import NO_EDITS, Edits
 from ovpart.model.read import read_model
 from ovpart.partition.plan import Label
-from ovpart.placement.ir import is_ir, read_ir
+from ovpart.placement.files.ir import is_ir, read_ir
 from ovpart.planning import DEVICE_ENGINE
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from ovpart.backend.registry import backend
 from ovpart.errors import OvpartWarning
 from ovpart.model.read import read_model
 from ovpart.options import resolve
-from ovpart.placement.annotate import write_annotated
-from ovpart.placement.ir import write_clusters, write_ir
+from ovpart.placement.files.annotate import write_annotated
+from ovpart.placement.files.ir import write_clusters, write_ir
 from ovpart.planning import DEVICE_ENGINE, plan
 
 

@@ -15,7 +15,7 @@ from ovpart.capability.table import load_table
 from ovpart.errors import OvpartError
 from ovpart.model.attributes import attributes
 from ovpart.model.graph import Model, Node
-from ovpart.placement.verification import Culprit
+from ovpart.placement.verification.findings import Culprit
 
 FILE = "quarantine.yaml"
 """Name of the table in the user's folder."""

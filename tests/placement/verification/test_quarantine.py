@@ -13,8 +13,8 @@ from ovpart.capability.table import load_table
 from ovpart.errors import TableError
 from ovpart.model.read import read_model
 from ovpart.partition.plan import Label
-from ovpart.placement.quarantine import default_path, quarantine, rule_of
-from ovpart.placement.verification import Culprit
+from ovpart.placement.verification.findings import Culprit
+from ovpart.placement.verification.quarantine import default_path, quarantine, rule_of
 
 
 def convolution(dilation: int = 1, rank: int = 4) -> onnx.ModelProto:

@@ -15,8 +15,8 @@ from ovpart.capability.target import parse_target
 from ovpart.errors import OptionError, OvpartWarning
 from ovpart.options import resolve
 from ovpart.partition.plan import Label
+from ovpart.placement.devices.settings import settle
 from ovpart.placement.engines import make_engines
-from ovpart.placement.settings import settle
 
 # What the GPU plugin of openvino 2026.4 answers to SUPPORTED_PROPERTIES, as far as options touch it.
 GPU = {

@@ -1,7 +1,7 @@
 """The process that trials happen in: it compiles and runs what might take a process down, and tells how it went.
 
-It is started by :mod:`ovpart.placement.trials`, reads requests from its standard input and answers on what was its
-standard output; what an engine prints goes to standard error. It ends when its standard input does, that is, with
+It is started by :mod:`ovpart.placement.trial.trials`, reads requests from its standard input and answers on what was
+its standard output; what an engine prints goes to standard error. It ends when its standard input does, that is, with
 whoever started it.
 
 A message is a pickle after its length in eight bytes. Both ends are this package, on one machine, of one user.
@@ -20,7 +20,7 @@ from typing import IO, Any
 from ovpart.backend.base import Backend, Executable
 from ovpart.backend.registry import backend
 from ovpart.errors import CompileError, OvpartError, RunError
-from ovpart.placement.trial_cut import PackedCut, unpack
+from ovpart.placement.trial.cut import PackedCut, unpack
 
 READY = "ready"
 """First message of the process: it is up, and what happens from now on is the engine's doing."""

@@ -1,0 +1,1 @@
+"""Which devices a session asks for, and what each is told."""
