@@ -31,6 +31,7 @@ COLUMNS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Verify the models that are there, print a row each, and return 1 where one is wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", default=[], metavar="ID")
     parser.add_argument("--write", action="store_true", help="write the table into docs/verification.md")
@@ -75,10 +76,12 @@ def worst(found: Verification) -> str:
 
 
 def decibels(value: float | None) -> str:
+    """Return a ratio of signal to noise as the table shows it."""
     return "-" if value is None else "exact" if math.isinf(value) else f"{value:.1f}"
 
 
 def why(found: Verification) -> str:
+    """Return who is to blame, and for what."""
     culprits = "; ".join(f"{culprit.op} {culprit.node}: {culprit.words}" for culprit in found.culprits)
     return culprits or "no cluster by itself: errors add up"
 

@@ -21,9 +21,10 @@ from ovpart.backend.openvino_model import (
     reads,
     wanted_inside,
 )
-from ovpart.backend.openvino_precision import compile_exactly, exact_options
+from ovpart.backend.openvino_precision import exact_options
 from ovpart.backend.openvino_repairs import repair
 from ovpart.backend.openvino_types import THROWN, short_name
+from ovpart.backend.openvino_unlisted import compile_as_known
 from ovpart.backend.words import node_in_words, shortened
 from ovpart.errors import CompileError, OptionError
 
@@ -75,7 +76,7 @@ class OpenVINOBackend(OpenVINODevices):
             raise CompileError(f"openvino was not asked: {crash[0]}", stage="read", node=crash[1])
         model = self._converted(cut)
         slots = self._step("convert", cut, lambda: bound_ports(model, cut.inputs, cut.outputs, _used(cut)))
-        compiled = self._step("compile", cut, lambda: self._compiled(model, device, options), config)
+        compiled = self._step("compile", cut, lambda: self._compiled(model, device, options, config), config)
         return self._executable(compiled, cut.inputs, cut.outputs, slots, cut)
 
     def compile_whole(self, model: Model, device: str, config: Mapping[str, object]) -> OpenVINOExecutable:
@@ -98,7 +99,7 @@ class OpenVINOBackend(OpenVINODevices):
         options = exact_options(model.proto.graph, device, self._options(device, config), config)
         read = self._step("convert", None, lambda: self.core.read_model(source))
         slots = self._step("convert", None, lambda: bound_ports(read, inputs, outputs, used))
-        compiled = self._step("compile", None, lambda: self._compiled(read, device, options), config)
+        compiled = self._step("compile", None, lambda: self._compiled(read, device, options, config), config)
         return self._executable(compiled, inputs, outputs, slots, None)
 
     def ports_of_file(self, path: Path) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
@@ -135,7 +136,7 @@ class OpenVINOBackend(OpenVINODevices):
         else:
             inputs, outputs = ports_of(read)
             slots = tuple(range(len(inputs)))
-        compiled = self._step("compile", None, lambda: self._compiled(read, device, options), config)
+        compiled = self._step("compile", None, lambda: self._compiled(read, device, options, config), config)
         return self._executable(compiled, inputs, outputs, slots, None)
 
     def write_ir(self, source: Cut | Model, path: Path, *, fp16: bool) -> None:
@@ -172,12 +173,14 @@ class OpenVINOBackend(OpenVINODevices):
         slots = self._step("load", cut, lambda: bound_ports(compiled, cut.inputs, cut.outputs, _used(cut)))
         return self._executable(compiled, cut.inputs, cut.outputs, slots, cut, keep=keep)
 
-    def _compiled(self, model: openvino.Model, device: str, options: Mapping[str, object]) -> openvino.CompiledModel:
+    def _compiled(
+        self, model: openvino.Model, device: str, options: Mapping[str, object], config: Mapping[str, object]
+    ) -> openvino.CompiledModel:
         """Compile, in the user's OpenCL context where one was given."""
         properties = safe_for_attention(model, device, options)
         address = properties.pop(CONTEXT, None)
         if address is None:
-            return compile_exactly(self.core, model, device, properties)
+            return compile_as_known(self.core, model, device, properties, config)
         context = self.core.create_context(device, {"CONTEXT_TYPE": "OCL", "OCLCONTEXT": address})
         return self.core.compile_model(model, context, properties)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import openvino
 
 SNIPPETS = "SNIPPETS_MODE"
-"""A property of the CPU plugin that it takes without listing it among the supported ones."""
+"""A property of the CPU plugin; one of :data:`ovpart.backend.openvino_unlisted.UNLISTED`."""
 
 _PRODUCT = frozenset({"MatMul", "Einsum"})
 _WEIGHING = frozenset({"Softmax", "ScaledDotProductAttention"})

@@ -8,13 +8,13 @@ exact without (openvino 2026.4.1 and 2025.4.1, CPU). See docs/decisions, "Quanti
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import onnx
 
 LOW_PRECISION = "LP_TRANSFORMS_MODE"
-"""A property of the CPU plugin that it takes without listing it among the supported ones."""
+"""A property of the CPU plugin; one of :data:`ovpart.backend.openvino_unlisted.UNLISTED`."""
 
 _QUANTISED = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"})
 
@@ -48,19 +48,3 @@ def is_quantised(graph: onnx.GraphProto) -> bool:
         or any(is_quantised(attribute.g) for attribute in node.attribute if attribute.HasField("g"))
         for node in graph.node
     )
-
-
-def compile_exactly(core: Any, model: Any, device: str, options: Mapping[str, object]) -> Any:
-    """Compile a model; where openvino does not know :data:`LOW_PRECISION`, without it.
-
-    A version that has dropped the property has its own way with quantised cuts; what is wrong then is found by
-    ``verify``, like anything else.
-    """
-    if options.get(LOW_PRECISION) != "NO":
-        return core.compile_model(model, device, dict(options))
-    try:
-        return core.compile_model(model, device, dict(options))
-    except RuntimeError as error:
-        if LOW_PRECISION not in str(error):
-            raise
-    return core.compile_model(model, device, {key: value for key, value in options.items() if key != LOW_PRECISION})

@@ -73,7 +73,6 @@ class InferenceSession(SessionDetails):
     ) -> None:
         self._enable_fallback = int(kwargs.get("enable_fallback", 1)) == 1
         self._given = path_or_bytes
-        self._model_path = os.fspath(path_or_bytes) if isinstance(path_or_bytes, (str, os.PathLike)) else None
         reads = kwargs.get("read_config_from_model", os.environ.get("ORT_LOAD_CONFIG_FROM_MODEL"))
         self._reads_config = str(reads) in ("1", "True")
         self._sess_options = SessionOptions() if sess_options is None else sess_options

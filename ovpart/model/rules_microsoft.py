@@ -20,11 +20,6 @@ def first(case: Case) -> Sequence[Shape]:
     return [case.shape(0)]
 
 
-def all_like_first(case: Case) -> Sequence[Shape]:
-    """Give every output the first input's shape."""
-    return [case.shape(0)] * case.outputs
-
-
 def rank_of_first(case: Case) -> Sequence[Shape]:
     """Give every output the first input's rank."""
     shape = case.shape(0)

@@ -86,11 +86,6 @@ class Maker:
         """Whether the dtype holds NaN and infinity in the range of ordinary floats."""
         return self.dtype in FLOATS
 
-    @property
-    def is_int(self) -> bool:
-        """Whether the dtype is an integer of eight bits or more."""
-        return self.dtype in SIGNED or self.dtype in UNSIGNED
-
 
 def _span(dtype: str, low: float, high: float) -> tuple[int, int]:
     """Return bounds for integers: wider than for floats, so that rounding and signs show, yet products fit."""

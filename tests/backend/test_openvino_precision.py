@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 import ovpart
 from ovpart.backend.cut import make_cut
 from ovpart.backend.openvino import OpenVINOBackend
-from ovpart.backend.openvino_precision import LOW_PRECISION, compile_exactly, exact_options
+from ovpart.backend.openvino_precision import LOW_PRECISION, exact_options
 from ovpart.model.read import read_model
 
 
@@ -56,33 +56,6 @@ def test_the_property_is_set_for_quantised_graphs_on_the_cpu_unless_the_user_set
     assert exact_options(plain, "CPU", {}, {}) == {}
     assert exact_options(quantised, "GPU", {}, {}) == {}
     assert exact_options(quantised, "CPU", {LOW_PRECISION: "YES"}, {LOW_PRECISION: "YES"}) == {LOW_PRECISION: "YES"}
-
-
-class Core:
-    """Stands for an openvino that does not know the property."""
-
-    def __init__(self, words: str) -> None:
-        self.words = words
-        self.asked: list[dict[str, object]] = []
-
-    def compile_model(self, model: object, device: str, options: dict[str, object]) -> str:
-        self.asked.append(options)
-        if LOW_PRECISION in options:
-            raise RuntimeError(self.words)
-        return "compiled"
-
-
-def test_an_openvino_without_the_property_compiles_without_it():
-    core = Core(f"NotFound: Unsupported property {LOW_PRECISION} by CPU plugin.")
-    assert compile_exactly(core, None, "CPU", {LOW_PRECISION: "NO", "NUM_STREAMS": "1"}) == "compiled"
-    assert core.asked[-1] == {"NUM_STREAMS": "1"}
-
-
-def test_other_refusals_are_raised_at_once():
-    core = Core("Check 'false' failed")
-    with pytest.raises(RuntimeError, match="false"):
-        compile_exactly(core, None, "CPU", {LOW_PRECISION: "NO"})
-    assert len(core.asked) == 1
 
 
 @pytest.mark.parametrize("scale", [np.finfo(np.float32).max / 255, 1e30, 2000.0])

@@ -134,20 +134,30 @@ def nested_properties(value: object, given: object = None) -> dict[str, dict[str
             raise OptionError(f"load_config={given!r}: {NESTED} is not of the form {{device: {{property: value}}}}")
         return {str(d): {str(k): _spelt(v) for k, v in entries.items()} for d, entries in value.items()}
     text = str(value).strip()
+    if not (text.startswith("{") and text.endswith("}")):
+        raise _malformed(text)
     try:
         return nested_properties(json.loads(text), given)
-    except ValueError:
-        pass
+    except json.JSONDecodeError:
+        return _unquoted(text)
+
+
+def _unquoted(text: str) -> dict[str, dict[str, str]]:
+    """Return what openvino's own spelling says: JSON without quotes."""
     found: dict[str, dict[str, str]] = {}
-    body = text[1:-1] if text.startswith("{") and text.endswith("}") else ""
+    body = text[1:-1]
     while body:
         device, colon, rest = body.partition(":{")
         entries, brace, body = rest.partition("}")
         if not colon or not brace:
-            raise OptionError(f"load_config: {NESTED}={text!r} is not of the form {{CPU:{{NAME:VALUE,...}},...}}")
+            raise _malformed(text)
         pairs = (entry.partition(":") for entry in entries.split(",") if entry.strip())
         found[device.strip(" ,")] = {name.strip(): value.strip() for name, _, value in pairs}
     return found
+
+
+def _malformed(text: str) -> OptionError:
+    return OptionError(f"load_config: {NESTED}={text!r} is not of the form {{CPU:{{NAME:VALUE,...}},...}}")
 
 
 def _spelt(value: object) -> str:

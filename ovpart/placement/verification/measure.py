@@ -84,12 +84,6 @@ def difference(got: Array, wanted: Array) -> Difference:
     return _of_arrays(np.asarray(got), np.asarray(wanted))
 
 
-def identical(left: Array, right: Array) -> bool:
-    """Whether two values are the same, NaN equal to NaN."""
-    found = difference(left, right)
-    return not found.problem and found.max_error == 0.0
-
-
 def _of_arrays(got: np.ndarray, wanted: np.ndarray) -> Difference:
     kind = _kind(wanted)
     about: dict[str, Any] = {"dtype": str(wanted.dtype), "shape": tuple(wanted.shape)}

@@ -214,6 +214,12 @@ def test_nested_properties_reach_the_devices_of_a_chooser(chooser, nested):
     assert of_cpu["NUM_STREAMS"] == "3"
 
 
+@pytest.mark.parametrize("nested", ["CPU", "7", "[1]", "", "{CPU:NUM_STREAMS}", '{"CPU": 3}'])
+def test_nested_properties_of_another_form_are_refused(nested):
+    with pytest.raises(OptionError, match="is not of the form"):
+        settled("AUTO:GPU.1,CPU", load_config={"AUTO": {"DEVICE_PROPERTIES": nested}})
+
+
 def test_a_choosers_own_properties_are_checked_against_its_own_list():
     config = {"AUTO": {"ENABLE_STARTUP_FALLBACK": "NO", "NUM_STREAMS": "2"}}
     with pytest.warns(OvpartWarning, match="AUTO NUM_STREAMS='2' is ignored"):
