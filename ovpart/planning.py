@@ -133,14 +133,17 @@ def plan_model(
     here = replace(options, exclude=exclude, pin=pin)
     verdicts, devices = place(model, here, table, demotions=demotions, guarded=guarded, engine=DEVICE_ENGINE)
     refused = frozenset(d.node for d in demotions if d.engine == FALLBACK.engine)
-    delegates = {device: Label(DEVICE_ENGINE, device) for device in devices if device is not None}
+    delegates = {device: Label(DEVICE_ENGINE, device) for device in set(devices) - {None}}
     if LAST_RESORT.engine in options.fallback:
         refused |= {graph.nodes[index].key for index in flaws(model, FALLBACK.engine.upper(), table)}
     last = LAST_RESORT if LAST_RESORT.engine in options.fallback else FALLBACK
     labels: list[Label | None] = [
-        delegates[device] if device is not None and held is None else (last if node.key in refused else FALLBACK)
-        for node, device in zip(graph.nodes, devices, strict=True)
+        FALLBACK if device is None or held is not None else delegates[device] for device in devices
     ]
+    if refused:
+        for index, label in enumerate(labels):
+            if label is FALLBACK and graph.nodes[index].key in refused:
+                labels[index] = last
     min_gain = DEFAULT_MIN_GAIN_US if options.min_gain is None else options.min_gain
     if FALLBACK.engine in options.disable_fallback:
         min_gain = 0.0  # what the device takes stays there, whether it pays or not

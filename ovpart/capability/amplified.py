@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 RULE = "dynamic-quantisation"
 """Rule of the nodes that are held back."""
 
+_CHOOSES_SCALE = "DynamicQuantize"
 _FLOATS = frozenset({"f32", "f16", "bf16", "f64"})
 _EXACT = frozenset({
     "Abs", "Cast", "CastLike", "Ceil", "Clip", "Concat", "ConstantOfShape", "DepthToSpace", "Expand", "Flatten",
@@ -40,6 +41,8 @@ def hold_amplified(verdicts: Sequence[Verdict], graph: Graph) -> list[Verdict]:
     graph : Graph
         The scope.
     """
+    if not graph.hosts and not any(op_type.startswith(_CHOOSES_SCALE) for op_type in graph.op_types):
+        return list(verdicts)
     waiting = [node for node in graph.nodes if quantises_dynamically(node) and node.index not in graph.constant]
     if not waiting:
         return list(verdicts)
@@ -68,7 +71,7 @@ def hold_amplified(verdicts: Sequence[Verdict], graph: Graph) -> list[Verdict]:
 def quantises_dynamically(node: Node) -> bool:
     """Whether a node, or one in its bodies, chooses a scale by the values that it sees."""
     if not node.bodies:
-        return node.op_type.startswith("DynamicQuantize")
+        return node.op_type.startswith(_CHOOSES_SCALE)
     return any(quantises_dynamically(inner) for body in node.bodies.values() for inner in body.nodes)
 
 

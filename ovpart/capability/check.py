@@ -103,6 +103,8 @@ def flaws(model: Model, engine: str, table: Table) -> dict[int, Verdict]:
     """
     wanted = {op for layer in table.layers for op, places in layer.rows.items() if engine in places}
     scope = main_scope(model)
+    if scope.graph.op_types.isdisjoint(op.rpartition(".")[2] for op in wanted):
+        return {}
     checker = _Checker(model, engine, table, "fallback", "fast")
     found = {}
     for node in scope.graph.nodes:
@@ -162,10 +164,19 @@ class _Checker:
     def scope(self, scope: Scope) -> list[_Finding]:
         """Return what the table says of each node of a scope."""
         code_of = _value_codes(scope).get
+        # `plain` has what is told from types alone: nodes of nearly all kinds are found there, with one look.
+        plain: dict[tuple[Any, ...], _Finding] = {}
         seen: dict[tuple[Any, ...], _Finding] = {}
         findings: list[_Finding] = []
         rulesets = self.rulesets
         for node in scope.graph.nodes:
+            signature: tuple[Any, ...] = (
+                node.op_type, node.domain, node.since, *map(code_of, node.inputs), ";", *map(code_of, node.outputs),
+            )  # fmt: skip
+            finding = plain.get(signature)
+            if finding is not None and not node.bodies:
+                findings.append(finding)
+                continue
             operator = (node.op_type, node.domain, node.since)
             rules = rulesets.get(operator)
             if rules is None:
@@ -173,7 +184,6 @@ class _Checker:
             if node.bodies:
                 findings.append(self.with_bodies(node, rules, scope))
                 continue
-            signature: tuple[Any, ...] = (operator, *map(code_of, node.inputs), ";", *map(code_of, node.outputs))
             if rules.asks_attributes:
                 signature += tuple(a.SerializeToString() for a in node.proto.attribute)
             if rules.asks_values:
@@ -183,6 +193,8 @@ class _Checker:
             finding = seen.get(signature)
             if finding is None:
                 finding = seen[signature] = self.one(node, rules, scope)
+                if not (finding.waits or rules.asks_attributes or rules.asks_values or rules.asks_infinities):
+                    plain[signature] = finding
             elif finding.waits:  # it names a value, which is not the same for two nodes of one kind
                 found = _waits_for(node, scope)
                 finding = _Finding(found[0], waits=found[1]) if found is not None else finding

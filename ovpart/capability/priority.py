@@ -87,7 +87,7 @@ def compiled_before(graph: Graph) -> dict[int, tuple[str, Guard | None]]:
     """Return the EPContext nodes of a scope that are openvino's: index → device they are for, guard they hold under."""
     return {
         node.index: _read_context(node)
-        for node in graph.nodes
+        for node in (graph.nodes if "EPContext" in graph.op_types else ())
         if node.op_type == "EPContext" and node.domain == "com.microsoft" and _text(node, "source") == CONTEXT_SOURCE
     }
 
@@ -165,7 +165,11 @@ def _on(
         for number, device in enumerate(each)
     ]
     found = list(asked[0])
-    allowed = [(guarded or v.guard is None) and may_delegate(v, each[0], table, options.unknown) for v in found]
+    allows = {
+        key: (guarded or v.guard is None) and may_delegate(v, each[0], table, options.unknown)
+        for key, v in {id(v): v for v in found}.items()  # nodes of one kind share their verdict
+    }
+    allowed = [allows[id(v)] for v in found]
     for device, others in zip(each[1:], asked[1:], strict=True):
         for index, verdict in enumerate(others):
             if not allowed[index] or found[index].rule == "pin":

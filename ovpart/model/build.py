@@ -55,6 +55,7 @@ class _Draft:
         proto: onnx.NodeProto,
         captures: tuple[str, ...],
         bodies: Mapping[str, Graph],
+        bare: bool,
     ) -> None:
         self.index = index
         self.op_type = op_type
@@ -67,6 +68,7 @@ class _Draft:
         self.proto = proto
         self.captures = captures
         self.bodies = bodies
+        self.bare = bare
 
 
 @dataclass(slots=True)
@@ -163,14 +165,14 @@ class Builder:
             except TypeError:
                 check_text((*node.input, *node.output), _label(node))
                 raise
-            attributes = node.attribute
+            bare = not node.attribute
             key = outputs[0] if outputs else ""
             if not key:
                 key = next(filter(None, outputs), "")
                 if not key:
                     self.notes.append(f"{_label(node)} in {scope.where} has no outputs and is left out")
                     continue
-            if attributes or "" in inputs:
+            if not bare or "" in inputs:
                 self._check(operator, node, scope)
             else:
                 counts = len(inputs), len(outputs)
@@ -179,7 +181,7 @@ class Builder:
                         check_form(operator.form, node, _label(node))
                     operator.plain.add(counts)
             op_type, domain, since = operator.op_type, operator.domain, operator.since
-            drafts.append(_Draft(0, op_type, domain, since, node.name, key, inputs, outputs, node, (), NO_BODIES))
+            drafts.append(_Draft(0, op_type, domain, since, node.name, key, inputs, outputs, node, (), NO_BODIES, bare))
             forms.append(operator.form)
 
     def _check(self, operator: _Operator, node: onnx.NodeProto, scope: _Scope) -> None:
@@ -259,6 +261,8 @@ class Builder:
             consumers=consumers,
             constant=constant_nodes(nodes, forms, initializers),
             dead=dead_nodes(nodes, outputs, producer, consumers),
+            op_types=frozenset([node.op_type for node in nodes]),
+            hosts=tuple([node.index for node in nodes if node.bodies]) if scope.bodies else (),
         )
 
 

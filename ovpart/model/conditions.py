@@ -130,9 +130,8 @@ def known_branches(known: Known, path: tuple[str, ...] = ()) -> Iterator[tuple[t
 
     A path goes inwards: keys of nodes and names of their bodies in turn, the If's own key at the end.
     """
-    for node in known.graph.nodes:
-        if not node.bodies:
-            continue
+    for index in known.graph.hosts:
+        node = known.graph.nodes[index]
         if node.op_type == "If" and not node.domain and node.since:
             condition = known.value(node.inputs[0])
             if condition is not None and condition.size == 1:

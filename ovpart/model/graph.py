@@ -53,6 +53,9 @@ class Node:
         The node itself, functions inlined; attributes: :func:`ovpart.model.attributes.attributes`. Never modified.
     bodies : mapping of str to Graph
         Attribute name → body, for If, Loop, Scan and others with graph attributes.
+    bare : bool
+        Whether it is known to have no attributes, and so no bodies: to ask protobuf costs as much as the rest of a look
+        at a node.
     """
 
     index: int
@@ -66,6 +69,7 @@ class Node:
     proto: onnx.NodeProto
     captures: tuple[str, ...] = ()
     bodies: Mapping[str, Graph] = field(default_factory=_no_bodies)
+    bare: bool = False
 
     @property
     def label(self) -> str:
@@ -114,6 +118,10 @@ class Graph:
         Indices of nodes whose outputs depend on nothing but constants, and that always give the same (no random ops).
     dead : frozenset of int
         Indices of nodes that no output of the scope depends on.
+    op_types : frozenset of str
+        Operator types of all nodes, whatever their domain: what looks for rare ones need not look at each node.
+    hosts : tuple of int
+        Indices of the nodes with bodies, ascending.
     """
 
     name: str
@@ -127,6 +135,8 @@ class Graph:
     consumers: Mapping[str, tuple[int, ...]]
     constant: frozenset[int]
     dead: frozenset[int]
+    op_types: frozenset[str]
+    hosts: tuple[int, ...]
 
     def type_of(self, value: str) -> ValueType:
         """Return the type of a value, :data:`ovpart.model.types.UNKNOWN` where nothing is known."""

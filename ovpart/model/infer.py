@@ -198,7 +198,7 @@ def typed(graph: Graph, proto: onnx.GraphProto) -> Graph:
 
 def _hosts(graph: Graph, proto: onnx.GraphProto) -> Iterator[tuple[Node, onnx.NodeProto]]:
     """Yield the nodes with bodies, each with its node in a working copy of the scope."""
-    hosts = {node.key: node for node in graph.nodes if node.bodies}
+    hosts = {graph.nodes[index].key: graph.nodes[index] for index in graph.hosts}
     for candidate in proto.node if hosts else ():
         host = hosts.get(next(filter(None, candidate.output), ""))
         if host is not None and host.op_type == candidate.op_type:

@@ -60,8 +60,8 @@ def quick_types(
     answers: dict[tuple[object, ...], tuple[int, ...]] = {}
     find = types.__getitem__
     for node in graph.nodes:
-        attributes, outputs = node.proto.attribute, node.outputs
-        sign: object = b"".join([a.SerializeToString() for a in attributes]) if attributes else None
+        outputs = node.outputs
+        sign = None if node.bare else b"".join([a.SerializeToString() for a in node.proto.attribute])
         kind = (node.op_type, node.domain, sign, len(outputs), *map(find, node.inputs))
         found = answers.get(kind)
         if found is None:

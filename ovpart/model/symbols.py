@@ -27,7 +27,7 @@ def bound_symbols(graph: Graph) -> dict[str, int]:
     A symbol that would have to be two numbers at once is left out: the engine's own words tell of such a model best.
     """
     found: dict[str, set[int]] = {}
-    for node in graph.nodes:
+    for node in graph.nodes if not graph.op_types.isdisjoint(_RECURRENT) else ():
         if node.op_type not in _RECURRENT:
             continue
         for one, other in _equal_dims(graph, node):

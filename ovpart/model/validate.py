@@ -7,7 +7,7 @@ engine. What is checked here is what engines rely on without looking.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from ovpart.errors import ModelError
@@ -28,7 +28,7 @@ _FIELDS = {
 }  # fmt: skip
 
 
-def check_text(values: Iterable[object], where: str) -> None:
+def check_text(values: Collection[object], where: str) -> None:
     """Refuse names that are no UTF-8, which protobuf hands out as bytes.
 
     Raises
@@ -36,6 +36,8 @@ def check_text(values: Iterable[object], where: str) -> None:
     ModelError
         Naming the bytes.
     """
+    if set(map(type, values)) <= {str}:
+        return
     for value in values:
         if not isinstance(value, str):
             raise ModelError(f"{where} has a name that is no UTF-8: {value!r:.80}")
@@ -122,7 +124,7 @@ def check_form(form: Form, node: onnx.NodeProto, where: str) -> None:
         if not name and not formal.optional and not formal.variadic:
             raise ModelError(f"{where} leaves out its input {formal.name!r}, which is required")
     given = set()
-    check_text((a.name for a in node.attribute), where)
+    check_text([a.name for a in node.attribute], where)
     for attribute in node.attribute:
         name = attribute.name
         given.add(name)

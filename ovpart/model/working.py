@@ -92,7 +92,7 @@ def _fill(
         held = graph.initializers.get(name)
         return None if held is None else tuple(held.dims)
 
-    held = {**outer, **small_constants(graph)} if any(node.bodies for node in graph.nodes) else {}
+    held = {**outer, **small_constants(graph)} if graph.hosts else {}
     nodes: list[onnx.NodeProto] = []
     stands: dict[str, bool] = {}
     for node in graph.nodes:

@@ -91,7 +91,7 @@ def find_atoms(graph: Graph, labels: Sequence[object]) -> list[Atom]:
         Disjoint, in the order of their roots. Linear in nodes and edges; nothing is built where no anchor
         (Softmax, Shape, DequantizeLinear, ...) is.
     """
-    if _ANCHORS.isdisjoint(node.op_type for node in graph.nodes):
+    if _ANCHORS.isdisjoint(graph.op_types):
         return []
     outputs = frozenset(graph.outputs)
     role = _seed(graph, labels)

@@ -60,7 +60,7 @@ def boundaries(
     inputs: list[dict[str, None]] = [{} for _ in range(count)]
     crossing: set[str] = set()
     producer = graph.producer
-    given = graph.consumers.keys() - producer.keys() - graph.initializers.keys()
+    given = [name for name in graph.consumers if name not in producer and name not in graph.initializers]
     readers_of_given = {index for name in given for index in graph.consumers[name]}
     for index, before in enumerate(preds):
         mine = place[index]

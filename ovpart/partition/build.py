@@ -131,29 +131,24 @@ def _draft(
             f"a plan needs one verdict and one label a node: {len(graph.nodes)} nodes, {len(verdicts)} verdicts, "
             f"{len(labels)} labels"
         )
-    idle = bytearray(len(graph.nodes))
-    for index in graph.constant:
-        idle[index] = 1
-    for index in graph.dead:
-        idle[index] = 1
     given = {id(label): label for label in labels if label is not None}  # few objects, many nodes: no hashing of each
     kinds = _ordered_kinds(given.values(), fallback)
-    number = {key: kinds.index(label) for key, label in given.items()}
-    numbers: list[int | None] = []
-    preds: list[list[int]] = []
+    number: dict[int, int | None] = {key: kinds.index(label) for key, label in given.items()}
+    number[id(None)] = None
+    numbers = [number[id(label)] for label in labels]
     source = graph.producer.get
-    for node, label in zip(graph.nodes, labels, strict=True):
-        if idle[node.index]:
-            numbers.append(None)
-            preds.append([])
-            continue
-        if label is None:
+    preds = [[p for name in node.inputs if (p := source(name)) is not None] for node in graph.nodes]
+    for index in graph.hosts:
+        preds[index] += [p for name in graph.nodes[index].captures if (p := source(name)) is not None]
+    idle = graph.constant | graph.dead
+    for index, before in enumerate(preds) if idle else ():
+        if index in idle:
+            numbers[index], preds[index] = None, []
+        elif not idle.isdisjoint(before):
+            preds[index] = [p for p in before if p not in idle]
+    for node in graph.nodes if numbers.count(None) > len(idle) else ():
+        if numbers[node.index] is None and node.index not in idle:
             raise PlanError(f"node {node.label!r} ({node.op_id}) computes at each run and has no label")
-        numbers.append(number[id(label)])
-        before = [p for name in node.inputs if (p := source(name)) is not None and not idle[p]]
-        if node.captures:
-            before += [p for name in node.captures if (p := source(name)) is not None and not idle[p]]
-        preds.append(before)
     users = (index for index, verdict in enumerate(verdicts) if verdict.rule in USER_RULES)
     return _Draft(graph, verdicts, kinds, numbers, preds, {}, unknown_dim, frozenset(kept).union(users))
 
@@ -182,8 +177,8 @@ def _settled_atoms(draft: _Draft) -> list[tuple[int, ...]]:
 
 def _hold_back_endless(draft: _Draft, part_limit: int) -> None:
     """Give nodes to the fallback whose bodies, or many inputs, would compile without end."""
-    for node in draft.graph.nodes:
-        label = draft.labels[node.index] if node.bodies or len(node.inputs) > part_limit else None
+    for node in [node for node in draft.graph.nodes if len(node.inputs) > part_limit or node.bodies]:
+        label = draft.labels[node.index]
         if label is None or not draft.kinds[label].delegated or node.index in draft.kept:
             continue
         why = endless(node, part_limit)

@@ -42,13 +42,13 @@ def cluster_id(graph: Graph, nodes: Iterable[int]) -> str:
     join, types = _SEPARATOR.join, graph.types.get
     for index in nodes:
         node = graph.nodes[index]
-        if len(node.outputs) > 1 or node.domain or node.bodies or node.proto.attribute:
+        if not node.bare or len(node.outputs) > 1 or node.domain:
             texts.append(_text(graph, node, memo))
         else:  # what _text gives, for nearly all nodes of a large graph
             kind = types(node.key)
             head = heads.get(node.op_type) or heads.setdefault(node.op_type, f".{node.op_type}.{node.since}(")
             made = memo.get(id(kind)) or _type_text(kind, memo)
-            texts += (head, join(node.inputs), ")", node.key, _SEPARATOR, made, "\n")
+            texts.append(f"{head}{join(node.inputs)}){node.key}{_SEPARATOR}{made}\n")
         if len(texts) >= MAX_TEXTS:
             digest.update("".join(texts).encode("utf-8", "surrogatepass"))
             texts.clear()

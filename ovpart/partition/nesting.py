@@ -63,7 +63,7 @@ def nested_plans(
     found: dict[int, Nested] = {}
     if options.control_flow == "whole":
         return found
-    for node in graph.nodes if any(node.bodies for node in graph.nodes) else ():
+    for node in [graph.nodes[index] for index in graph.hosts]:
         out = verdicts[node.index].rule == EXCLUDE or node.key in refused
         if out or node.index in idle or not runs_bodies(node):
             continue

@@ -129,21 +129,20 @@ def _links(node: Node) -> int:
 def _depth_first(preds: Sequence[Sequence[int]], nodes: Sequence[int]) -> list[int]:
     """Return the nodes in a topological order that follows one chain as long as it can: fewer values cross parts."""
     order: list[int] = []
-    seen = dict.fromkeys(nodes, 0)  # how many predecessors of each have been looked at, 1 more once it is in the order
-    looked_at = seen.get
+    waiting = set(nodes)
     for start in reversed(nodes):
-        stack = [start] if not seen[start] else []
-        while stack:
-            index = stack[-1]
-            position = seen[index]
-            for pred in preds[index][position:] if position else preds[index]:
-                position += 1
-                if not looked_at(pred, 1):  # what is outside counts as done
-                    seen[index] = position
-                    stack.append(pred)
+        if start not in waiting:
+            continue
+        waiting.remove(start)
+        path, left = [start], [iter(preds[start])]
+        while path:
+            for pred in left[-1]:
+                if pred in waiting:
+                    waiting.remove(pred)
+                    path.append(pred)
+                    left.append(iter(preds[pred]))
                     break
             else:
-                seen[index] = position + 1
-                order.append(index)
-                stack.pop()
+                order.append(path.pop())
+                left.pop()
     return order
