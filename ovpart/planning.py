@@ -133,7 +133,7 @@ def plan_model(
     here = replace(options, exclude=exclude, pin=pin)
     verdicts, devices = place(model, here, table, demotions=demotions, guarded=guarded, engine=DEVICE_ENGINE)
     refused = frozenset(d.node for d in demotions if d.engine == FALLBACK.engine)
-    delegates = {device: Label(DEVICE_ENGINE, device) for device in set(devices) - {None}}
+    delegates = {device: Label(DEVICE_ENGINE, device) for device in set(devices) if device is not None}
     if LAST_RESORT.engine in options.fallback:
         refused |= {graph.nodes[index].key for index in flaws(model, FALLBACK.engine.upper(), table)}
     last = LAST_RESORT if LAST_RESORT.engine in options.fallback else FALLBACK
