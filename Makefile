@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: ops-check help setup demo test lint types unit models models-test verify-models long packaging stress giants decode conformance conformance-page clean torch-test threads programs
+.PHONY: exchange ops-check help setup demo test lint types unit models models-test verify-models long packaging stress giants decode conformance conformance-page clean torch-test threads programs
 
 VENV := .venv
 # The older openvino that the table is held against as well.
@@ -100,6 +100,10 @@ stress: setup ## ten thousand runs from eight threads, answers and memory watche
 threads: setup ## eight threads on four sessions with onnxruntime's face, 64,000 runs of mixed shapes
 	@echo "pytest, many threads"
 	@$(PYTEST) -m long tests/compat/test_threads.py
+
+exchange: setup ## compiled models to onnxruntime's OpenVINO provider and back, both forms of it; fetches four environments once (1.6 GB on disk)
+	@echo "pytest, exchange with the provider"
+	@$(PYTEST) -m long tests/compat/test_exchange.py tests/compat/test_exchange_plugin.py
 
 programs: setup ## programs over five real libraries, with onnxruntime and with our face in its place
 	@echo "installing the libraries of the programs"

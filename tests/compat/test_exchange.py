@@ -1,24 +1,17 @@
 """Compiled models go to onnxruntime's OpenVINO provider and come from it, where both have the same openvino.
 
-Two environments are made once, in the folder that OVPART_PEERS names (by default in the user's cache): one with
-onnxruntime-openvino 1.24.1, which brings openvino 2025.4.1, one with ovpart and openvino 2025.4.1.
+This is the provider that is built into onnxruntime: onnxruntime-openvino 1.24.1, which brings openvino 2025.4.1; the
+other side is ovpart with openvino 2025.4.1. ``test_exchange_plugin.py`` has the provider in its newer form.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import onnx
 import pytest
 
+from ovpart.backend.context import unpack
+from tests.compat.peers import OURS, call, close, environment, ovpart_with
 from tests.placement.files.test_contexts import partitioned
-
-ROOT = Path(__file__).resolve().parents[2]
-PEERS = Path(os.environ.get("OVPART_PEERS", Path.home() / ".cache" / "ovpart-peers"))
 
 pytestmark = pytest.mark.long
 
@@ -38,27 +31,6 @@ try:
 except Exception as error:
     print(json.dumps({"error": str(error)}))
 """
-OURS = """
-import json, sys
-import numpy as np
-import ovpart
-x = np.linspace(-1, 2, 8, dtype=np.float32).reshape(2, 4)
-what, source, target, embed = sys.argv[1:]
-session = ovpart.Session(source, **({"min_gain": 0} if what == "write" else {}))
-if what == "write":
-    session.save_context(target, embed=embed == "1")
-print(json.dumps({"y": session.run(["y"], {"x": x})[0].tolist(), "compiles": session.report.compiles}))
-"""
-
-
-def environment(name: str, *packages: str) -> Path:
-    """Return the python of an environment, made if it is not there yet."""
-    python = PEERS / name / "bin" / "python"
-    if not (PEERS / name / "complete").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", PEERS / name], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
-        (PEERS / name / "complete").touch()
-    return python
 
 
 @pytest.fixture(scope="module")
@@ -68,22 +40,7 @@ def theirs():
 
 @pytest.fixture(scope="module")
 def ours():
-    return environment("ovpart-2025.4.1", "openvino==2025.4.1", str(ROOT))
-
-
-def call(python: Path, program: str, *arguments: str) -> dict[str, object]:
-    # The code under test, not the copy that the environment was made with: that one gives the entry points only.
-    done = subprocess.run(
-        [python, "-c", program, *arguments],
-        capture_output=True, text=True, timeout=300, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def close(one: object, other: object) -> bool:
-    import numpy as np
-
-    return bool(np.allclose(one, other, rtol=1e-5))
+    return ovpart_with("2025.4.1")
 
 
 @pytest.mark.parametrize("embed", ["0", "1"])
@@ -124,3 +81,35 @@ def test_the_provider_refuses_a_container_without_the_blob_in_other_words(theirs
             attribute.s = b"another name"
     onnx.save(proto, target)
     assert "Unhandled exception type: 1" not in str(call(theirs, THEIRS, "read", target, "", "")["error"])
+
+
+ITS_OPENVINO = """
+import ctypes, json, sys
+from pathlib import Path
+import onnxruntime
+folder = Path(onnxruntime.__file__).parent / "capi"
+openvino = ctypes.CDLL(str(next(folder.glob("libopenvino_c.so.*"))))
+openvino.ov_get_last_err_msg.restype = ctypes.c_char_p
+openvino.ov_core_import_model.argtypes = [
+    ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_void_p]
+core, compiled = ctypes.c_void_p(), ctypes.c_void_p()
+openvino.ov_core_create(ctypes.byref(core))
+blob = Path(sys.argv[1]).read_bytes()
+status = openvino.ov_core_import_model(core, blob, len(blob), b"CPU", ctypes.byref(compiled))
+words = (openvino.ov_get_last_err_msg() or b"").decode()
+print(json.dumps({"status": status, "words": words, "readers": [p.name for p in folder.glob("*frontend*.so*")]}))
+"""
+
+
+def test_openvino_inside_of_the_provider_reads_no_blob_for_a_cpu_its_own_either(theirs, tmp_path):
+    """The provider passes on ``Unhandled exception type: 1``; this is what its openvino says, asked without it."""
+    source, target = str(tmp_path / "model.onnx"), tmp_path / "ctx.onnx"
+    onnx.save(partitioned(), source)
+    call(theirs, THEIRS, "write", source, str(target), "0")
+    packed = unpack((tmp_path / "ctx_OpenVINOExecutionProvider.bin").read_bytes())
+    assert packed
+    (tmp_path / "blob").write_bytes(next(iter(packed.values())))
+    told = call(theirs, ITS_OPENVINO, str(tmp_path / "blob"))
+    assert told["status"] != 0
+    assert "Unable to read the model" in str(told["words"])
+    assert all("onnx" in name for name in told["readers"])
