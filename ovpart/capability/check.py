@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ovpart.capability.amplified import hold_amplified
 from ovpart.capability.control import apply_exclude, apply_pin
+from ovpart.capability.indices import index_guard, tightened
 from ovpart.capability.infinities import Known, may_hold
 from ovpart.capability.ranges import Proof, Ranges
 from ovpart.capability.rules import NON_TENSORS, SMALL_CONSTANT, Facts, Port, Rule, Ruleset, ruleset
@@ -138,12 +139,14 @@ def may_delegate(verdict: Verdict, device: str, table: Table, unknown: str | Non
 class _Finding:
     """What the table says, before values are looked at.
 
-    ``guard`` is the entry that asks for a guard; ``waits`` is the value whose rank or type must be known first.
+    ``guard`` is the entry that asks for a guard; ``waits`` is the value whose rank or type must be known first;
+    ``in_range`` is the formal input whose elements must be indices in range.
     """
 
     verdict: Verdict
     guard: Entry | None = None
     waits: str = ""
+    in_range: str = ""
 
 
 class _Checker:
@@ -241,7 +244,8 @@ class _Checker:
             if odd and not rule.speaks_of_non_tensors and rule.entry.state is not State.UNSUPPORTED:
                 continue
             if rule.matches(facts) and (bodies_right or "bodies" not in rule.entry.row):
-                return _Finding(self.verdict(rule.entry), self.guard(rules, rule, facts))
+                in_range = str(rule.entry.row.get("in_range", ""))
+                return _Finding(self.verdict(rule.entry), self.guard(rules, rule, facts), in_range=in_range)
         if waits is not None:
             return _Finding(waits[0], waits=waits[1])
         if odd:
@@ -311,18 +315,19 @@ class _Checker:
     # --- guards ----------------------------------------------------------------------------------------------------
 
     def guarded(self, scope: Scope, findings: Sequence[_Finding]) -> list[Verdict]:
-        """Prove, tie to graph inputs, or refuse what holds for integers within 32 bits only."""
+        """Prove, tie to graph inputs, or refuse what holds for some integers only."""
         graph = scope.graph
-        asked = [
-            node.index
+        here = [
+            (node, finding)
             for node, finding in zip(graph.nodes, findings, strict=True)
-            if finding.guard is not None and node.index not in graph.constant and node.index not in graph.dead
+            if (finding.guard is not None or finding.in_range)
+            and node.index not in graph.constant
+            and node.index not in graph.dead
         ]
         verdicts = [finding.verdict for finding in findings]
-        if not asked:
-            return verdicts
+        asked = [node.index for node, finding in here if finding.guard is not None]
         made: dict[tuple[int, Proof], Verdict] = {}
-        for index, proof in zip(asked, self.ranges.prove(scope, asked), strict=True):
+        for index, proof in zip(asked, self.ranges.prove(scope, asked) if asked else (), strict=True):
             entry = findings[index].guard
             if (proof.holds and not proof.inputs) or entry is None:
                 continue
@@ -330,6 +335,12 @@ class _Checker:
             if key not in made:
                 made[key] = _under_guard(verdicts[index], entry, proof)
             verdicts[index] = made[key]
+        for node, finding in here:
+            verdict = verdicts[node.index]
+            if finding.in_range and verdict.state is State.SUPPORTED:
+                guard = tightened(verdict.guard, index_guard(scope, node, finding.in_range))
+                if guard is not verdict.guard:
+                    verdicts[node.index] = replace(verdict, guard=guard)
         return verdicts
 
 

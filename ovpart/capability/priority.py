@@ -186,8 +186,10 @@ def _on(
 
 
 def _tighter(one: Guard | None, other: Guard) -> Guard:
-    """Return the guard of the two that asks more; on whatever device, one kind of guard is tied to the same inputs."""
-    return other if one is None or other.bound < one.bound else one
+    """Return a guard that asks what both ask."""
+    if one is None:
+        return other
+    return replace(one, inputs=tuple(sorted({*one.inputs, *other.inputs})), bound=min(one.bound, other.bound))
 
 
 def _merged(target: Target, position: int, first: Verdict, behind: Verdict, taken: str | None) -> Verdict:

@@ -25,7 +25,8 @@ class Guard:
     inputs : tuple of str
         Names of main-scope graph inputs (integer), sorted.
     bound : int
-        At most 2**31 - 1; smaller where arithmetic on the inputs must not leave 32 bits either.
+        At most 2**31 - 1; smaller where arithmetic on the inputs must not leave 32 bits either, or where the inputs are
+        indices.
     """
 
     kind: str
