@@ -20,6 +20,7 @@ COMMANDS = {
     "plan": "Show where each node of a model would run; needs no engine and no device.",
     "verify": "Hold every cluster of a model against onnxruntime.",
     "bisect": "Name the node that makes a cluster wrong, and write it as a model.",
+    "view": "Write a page for a browser: clusters, reasons, the graph, every node.",
     "explain": "Tell why one node is where it is.",
     "ops": "Ask, measure and check the table of what devices compute rightly.",
     "compile": "Write a model with its clusters compiled, to be loaded without a compile.",

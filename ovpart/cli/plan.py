@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import click
@@ -21,32 +20,18 @@ if TYPE_CHECKING:
 @click.option("--verbose", is_flag=True, help="List every node with its place, reason and rule.")
 def command(model: str, as_json: bool, save: str | None, verbose: bool, **flags: object) -> None:
     """Show where each node of MODEL would run, and why. Needs no engine and no device."""
-    import ovpart
-    from ovpart.capability.measured import differences
-    from ovpart.capability.table import load_table
-    from ovpart.model.free_dimensions import with_sizes
-    from ovpart.model.read import read_model
-    from ovpart.options import resolve
-    from ovpart.planning import edits_of
-    from ovpart.report.model import make_report
+    from ovpart.report.planned import planned
     from ovpart.report.show import show
 
-    options = given(flags)
-    start = time.perf_counter()
-    resolved = resolve(options, planning_only=True)
-    read = with_sizes(read_model(model, edits_of(resolved)), resolved.free_dimensions)
-    plan = ovpart.plan(read, **{**options, "free_dimensions": None})
-    planning_ms = (time.perf_counter() - start) * 1000
-    differs = differences(load_table(resolved.table).measured_with)
-    report = make_report(plan, read, options=resolved, planning_ms=planning_ms, table_differs=differs)
+    report, _ = planned(model, **given(flags))
     if save is not None:
-        plan.save(save)
+        report.plan.save(save)
     if as_json:
         click.echo(report.to_json())
         return
     show(report)
     if verbose:
-        _list_nodes(plan)
+        _list_nodes(report.plan)
 
 
 def _list_nodes(plan: Plan) -> None:

@@ -73,6 +73,8 @@ class Report:
     variants : mapping of str to int, or None
         Counters of the forms of fixed shapes, ``None`` where there are none: ``made``, ``used``, ``dropped``,
         ``given_up``.
+    plan : Plan
+        The plan itself.
     scopes : tuple of ScopeFact
         Bodies of control flow that have plans of their own; each has those within it.
     executed_flops : float or None
@@ -108,6 +110,7 @@ class Report:
     evidence: EvidenceFact | None
     table_differs: tuple[Difference, ...]
     _blockers: Callable[[], tuple[Blocker, ...]] = field(compare=False)
+    plan: Plan = field(compare=False)
     scopes: tuple[ScopeFact, ...] = ()
     executed_flops: float | None = None
 
@@ -163,9 +166,23 @@ class Report:
 
         return to_json(self)
 
+    def to_html(self) -> str:
+        """Return the report as one HTML page that needs nothing but itself: no network, no server.
+
+        Raises
+        ------
+        OptionError
+            If jinja2 is not installed (``pip install 'ovpart[html]'``).
+        """
+        from ovpart.report.html.page import to_html
+
+        return to_html(self)
+
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the report to a file: JSON where its name ends in ``.json``, else text."""
-        written = self.to_json() if Path(path).suffix == ".json" else str(self)
+        """Write the report to a file: HTML or JSON where its name ends in ``.html`` or ``.json``, else text."""
+        suffix = Path(path).suffix.lower()
+        forms = {".html": self.to_html, ".htm": self.to_html, ".json": self.to_json}
+        written = forms.get(suffix, self.__str__)()
         Path(path).write_text(written + "\n", encoding="utf-8")
 
     def __str__(self) -> str:
@@ -247,6 +264,7 @@ def make_report(
         variants=variants,
         evidence=evidence,
         table_differs=tuple(table_differs),
+        plan=plan,
         _blockers=cache(partial(blockers_of, plan, fallbacks, what_if)),
         scopes=scopes_of(plan, inside or {}),
         executed_flops=executed_share(plan, inside or {}),

@@ -70,7 +70,7 @@ def test_interruption_ends_with_130(ovpart_cli, split_model, monkeypatch):
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ovpart, "plan", interrupted, raising=False)
+    monkeypatch.setattr("ovpart.report.planned.planned", interrupted)
     done = ovpart_cli("plan", split_model)
     assert (done.code, done.out) == (130, "")
 
