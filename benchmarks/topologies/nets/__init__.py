@@ -1,0 +1,1 @@
+"""Networks written out in torch, one family a module; imported only where torch is installed."""
