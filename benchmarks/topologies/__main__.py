@@ -41,9 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="benchmarks.topologies", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("command", choices=("build", "run", "page", "all"))
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="or patterns such as 'resnet*'"
-    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="or patterns such as 'resnet*'")
     parser.add_argument("--again", action="store_true", help="make anew what is there")
     parser.add_argument("--engines", default=",".join(NAMES))
     parser.add_argument("--torch-python", default=os.environ.get("OVPART_TORCH_PYTHON"), help="has torch")
