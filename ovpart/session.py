@@ -9,14 +9,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from os import getpid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ovpart.backend.base import Array
 from ovpart.backend.cut import port
 from ovpart.backend.fold import by_engines, fold_constants
-from ovpart.backend.forks import inherited
+from ovpart.backend.forks import inherited, this_process
 from ovpart.capability.measured import differences
 from ovpart.capability.table import load_table
 from ovpart.errors import InputError
@@ -110,7 +109,7 @@ class Session(Verifying):
         **options: Any,
     ) -> None:
         start = time.perf_counter()
-        self._home = getpid()
+        self._home = this_process()
         self._options = resolve({"device": device, **options})
         self._table = load_table(self._options.table)
         self._engines = make_engines(self._options)
@@ -179,7 +178,7 @@ class Session(Verifying):
             If the engines fail on this input, the run was ended, or this process was forked from the one that the
             session was opened in.
         """
-        if getpid() != self._home:
+        if self._home.is_past:
             raise inherited("this session", self._home)
         feed = self._check(input_feed)
         form = self._form_for(feed)
@@ -277,7 +276,7 @@ class Session(Verifying):
         RunError
             As :meth:`run`, in a forked process.
         """
-        if getpid() != self._home:
+        if self._home.is_past:
             raise inherited("this session", self._home)
         return write_context(self._form.realised, self._model, self._engines, Path(path), embed=embed, sign=sign)
 

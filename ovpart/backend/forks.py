@@ -28,19 +28,56 @@ WAY_OUT = (
 )
 
 
-def inherited(what: str, home: int) -> RunError:
+class Process:
+    """A process, as those see it that were made in it.
+
+    Attributes
+    ----------
+    pid : int
+        Its number.
+    is_past : bool
+        Whether this is a child of it by now.
+    """
+
+    __slots__ = ("is_past", "pid")
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.is_past = False
+
+
+# The process that this is: a fact of the process, not of any session. Python tells of forks through functions that are
+# registered once; asking for the number at each run takes up to half a microsecond, where system calls are watched.
+_HERE: list[Process] = []
+
+
+def this_process() -> Process:
+    """Return the process that this is; what is made in it keeps it, and sees by it that it was inherited."""
+    if not _HERE:
+        _HERE.append(Process())
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_forked)
+    return _HERE[0]
+
+
+def _forked() -> None:
+    _HERE[0].is_past = True
+    _HERE[0] = Process()
+
+
+def inherited(what: str, home: Process) -> RunError:
     """Return the error of whoever uses in a child what its parent has opened.
 
     Parameters
     ----------
     what : str
         What it is: ``"this session"``.
-    home : int
-        The process that it was opened in.
+    home : Process
+        That it was opened in.
     """
     return RunError(
-        f"{what} was opened in process {home} and cannot be used in process {os.getpid()}, which was forked from it: "
-        f"the threads of the engines stay behind in a fork. Do not use it here: {WAY_OUT}."
+        f"{what} was opened in process {home.pid} and cannot be used in process {os.getpid()}, which was forked "
+        f"from it: the threads of the engines stay behind in a fork. Do not use it here: {WAY_OUT}."
     )
 
 
@@ -56,16 +93,15 @@ class Held:
     __slots__ = ("_home", "_made")
 
     def __init__(self, *made: object) -> None:
-        self._home = os.getpid()
+        self._home = this_process()
         self._made = made
 
     # Named here, since modules may be empty when the interpreter ends.
-    _getpid = staticmethod(os.getpid)
     _keep = staticmethod(ctypes.pythonapi.Py_IncRef)
     _pointer = ctypes.py_object
 
     def __del__(self) -> None:
-        if self._getpid() != self._home:
+        if self._home.is_past:
             for made in self._made:
                 self._keep(self._pointer(made))
 
@@ -77,11 +113,11 @@ def end_without_destructors() -> None:
     What Python does at its end is done, and C's streams are flushed; then the process is gone, with its exit code.
     Where the C library has no ``on_exit`` (it is one of glibc's), nothing is changed.
     """
-    atexit.register(_end_here, os.getpid())
+    atexit.register(_end_here, this_process())
 
 
-def _end_here(home: int) -> None:
-    if os.getpid() == home:
+def _end_here(home: Process) -> None:
+    if not home.is_past:
         return
     library = ctypes.CDLL(None)
     if hasattr(library, "on_exit") and hasattr(library, "__cxa_atexit"):
@@ -106,9 +142,9 @@ class OwnFolder:
 
     def __init__(self, prefix: str) -> None:
         self.path = Path(tempfile.mkdtemp(prefix=prefix))
-        self.remove = weakref.finalize(self, _remove, str(self.path), os.getpid())
+        self.remove = weakref.finalize(self, _remove, str(self.path), this_process())
 
 
-def _remove(path: str, home: int) -> None:
-    if os.getpid() == home:
+def _remove(path: str, home: Process) -> None:
+    if not home.is_past:
         shutil.rmtree(path, ignore_errors=True)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ovpart.backend.base import Device
-from ovpart.backend.forks import Held
+from ovpart.backend.forks import Held, Process, this_process
 from ovpart.backend.openvino_types import THROWN
 from ovpart.backend.words import shortened
 from ovpart.errors import DeviceNotFound, EngineForked, EngineMissing, OptionError
@@ -46,7 +46,7 @@ class OpenVINODevices:
         self._given = core
         self._held = Held(core)
         self._lock = threading.Lock()
-        self._started_in: int | None = None
+        self._started_in: Process | None = None
         self._fingerprints: dict[str, str] = {}
 
     @property
@@ -60,10 +60,10 @@ class OpenVINODevices:
         EngineForked
             If this process was forked from one in which openvino had compiled something.
         """
-        if self._started_in is not None and self._started_in != os.getpid():
+        if self._started_in is not None and self._started_in.is_past:
             raise EngineForked(
-                f"openvino was loaded in process {self._started_in} and cannot be used in process {os.getpid()}, which "
-                "was forked from it: its threads stay behind in a fork. Open no session on openvino before the fork, "
+                f"openvino was loaded in process {self._started_in.pid} and cannot be used in process {os.getpid()}, "
+                "which was forked from it: its threads stay behind in a fork. Open no session on openvino before the fork, "
                 "or start processes with multiprocessing's 'spawn' or 'forkserver' method."
             )
         with self._lock:
@@ -75,7 +75,7 @@ class OpenVINODevices:
     def started(self) -> openvino.Core:
         """Return the Core for what starts its threads: from now on it is this process's alone."""
         core = self.core
-        self._started_in = os.getpid()
+        self._started_in = this_process()
         return core
 
     def devices(self) -> Sequence[Device]:

@@ -22,7 +22,7 @@ from multiprocessing.spawn import get_executable  # what multiprocessing.set_exe
 from typing import IO, TYPE_CHECKING, Any
 
 from ovpart import errors
-from ovpart.backend.forks import OwnFolder
+from ovpart.backend.forks import OwnFolder, Process, this_process
 from ovpart.errors import CompileError, OvpartError, RunError
 from ovpart.placement.trial.cut import PackedCut, pack
 from ovpart.placement.trial.process import READY, receive, send
@@ -113,7 +113,7 @@ class Trials:
         self._lock = threading.RLock()
         self._process: _Process | None = None
         self._folder: OwnFolder | None = None
-        self._home = os.getpid()
+        self._home = this_process()
         self._numbers = 0
 
     def compile(
@@ -181,7 +181,7 @@ class Trials:
 
     def close(self) -> None:
         """End the other process and drop what was written for it; not in a child of the process that they are of."""
-        if os.getpid() != self._home:
+        if self._home.is_past:
             return
         with self._lock:
             if self._process is not None:
@@ -291,7 +291,7 @@ class _Process:
         self._requests = self._popen.stdin
         self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         threading.Thread(target=_listen, args=(self._popen.stdout, self._answers), daemon=True).start()
-        self._end = weakref.finalize(self, _end, self._popen, os.getpid())
+        self._end = weakref.finalize(self, _end, self._popen, this_process())
         try:
             ready = self._answer(_START_S)
         except _Lost as lost:
@@ -343,8 +343,8 @@ def _listen(answers: IO[bytes], heard: queue.SimpleQueue[Any]) -> None:
         heard.put(_GONE)
 
 
-def _end(popen: subprocess.Popen[bytes], home: int) -> None:
-    if os.getpid() != home:
+def _end(popen: subprocess.Popen[bytes], home: Process) -> None:
+    if home.is_past:
         return  # forked from the process that it belongs to
     popen.kill()
     popen.wait()
