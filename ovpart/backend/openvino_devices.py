@@ -63,7 +63,7 @@ class OpenVINODevices:
         if self._started_in is not None and self._started_in.is_past:
             raise EngineForked(
                 f"openvino was loaded in process {self._started_in.pid} and cannot be used in process {os.getpid()}, "
-                "which was forked from it: its threads stay behind in a fork. Open no session on openvino before the fork, "
+                "which was forked from it: its threads stay behind in a fork. Open no session on openvino before it, "
                 "or start processes with multiprocessing's 'spawn' or 'forkserver' method."
             )
         with self._lock:
