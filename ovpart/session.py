@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from ovpart.backend.base import Array
 from ovpart.backend.cut import port
 from ovpart.backend.fold import by_engines, fold_constants
-from ovpart.backend.forks import inherited, this_process
 from ovpart.capability.measured import differences
 from ovpart.capability.table import load_table
 from ovpart.errors import InputError
@@ -34,6 +33,7 @@ from ovpart.placement.files.contexts import BEYOND_COMPILED, open_model, with_co
 from ovpart.placement.form import Form
 from ovpart.placement.given_plan import given_plan
 from ovpart.placement.known_operators import refuse_unknown_operators
+from ovpart.placement.override_forms import OverrideForms
 from ovpart.placement.static_forms import StaticForms
 from ovpart.placement.verification.verifying import Verifying
 from ovpart.planning import edits_of, plan_model
@@ -109,7 +109,6 @@ class Session(Verifying):
         **options: Any,
     ) -> None:
         start = time.perf_counter()
-        self._home = this_process()
         self._options = resolve({"device": device, **options})
         self._table = load_table(self._options.table)
         self._engines = make_engines(self._options)
@@ -143,7 +142,8 @@ class Session(Verifying):
             make = partial(Form, engines=self._engines, table=self._table)
             self._static = StaticForms(self._folded, self._form, make)
         self._lock = threading.Lock()
-        self._other_forms: dict[str, Form] = {}
+        self._without_guards: Form | None = None
+        self._overrides = OverrideForms(self._overriding)
         self._tally = Tally()
         graph = self._model.graph
         inputs = [port(name, graph.type_of(name)) for name in graph.inputs]
@@ -175,15 +175,12 @@ class Session(Verifying):
         InputError
             If an input is missing, unknown, or of the wrong dtype, rank or fixed size; or an output is unknown.
         RunError
-            If the engines fail on this input, the run was ended, or this process was forked from the one that the
-            session was opened in.
+            If the engines fail on this input, or the run was ended.
         """
-        if self._home.is_past:
-            raise inherited("this session", self._home)
         feed = self._check(input_feed)
         form = self._form_for(feed)
         outputs = form.run(feed, output_names, None if run_options is None else RunControl(run_options))
-        self._tally.add(form is self._other_forms.get("unguarded"))
+        self._tally.add(form is self._without_guards)
         return outputs
 
     def __call__(self, input_feed: Mapping[str, Array]) -> dict[str, Array]:
@@ -273,17 +270,14 @@ class Session(Verifying):
             If the device cannot give its compiled clusters.
         OptionError
             If the plan waits for a first run, or the device is emulated.
-        RunError
-            As :meth:`run`, in a forked process.
         """
-        if self._home.is_past:
-            raise inherited("this session", self._home)
         return write_context(self._form.realised, self._model, self._engines, Path(path), embed=embed, sign=sign)
 
     def close(self) -> None:
         """Let go of compiled clusters and their memory; a closed session raises :class:`RunError` when run."""
-        for form in (self._form, *self._other_forms.values()):
-            form.close()
+        for form in (self._form, self._without_guards, self._overrides):
+            if form is not None:
+                form.close()
         if self._static is not None:
             self._static.close()
         self._engines.trials.close()
@@ -302,22 +296,25 @@ class Session(Verifying):
 
     def _form_for(self, feed: Mapping[str, Array]) -> Form:
         """Return the form that is right for these inputs; the usual one nearly always."""
-        if self._check.overrides(feed):
-            return self._other_form("general")
+        overridden = self._check.overridden(feed)
+        if overridden:
+            return self._overrides.form_for(overridden)
         if self._form.guards and violated(self._form.guards, feed):
-            return self._other_form("unguarded")
+            return self._unguarded()
         return self._form if self._static is None else self._static.form_for(feed)
 
-    def _other_form(self, which: str) -> Form:
+    def _unguarded(self) -> Form:
         with self._lock:
-            form = self._other_forms.get(which)
-            if form is None and self._engines.contexts:
-                raise InputError(BEYOND_COMPILED)
-            if form is None:
-                model = self._folded
-                if which == "general":
-                    model = fold_constants(general_form(self._model), by_engines(*self._options.fallback))
-                known, learn = self._notebook.demotions, self._notebook.learn
-                form = Form(model, self._engines, self._table, guarded=False, known=known, learn=learn)
-                self._other_forms[which] = form
-            return form
+            if self._without_guards is None:
+                self._without_guards = self._further_form(self._folded)
+            return self._without_guards
+
+    def _overriding(self, names: frozenset[str]) -> Form:
+        general = general_form(self._model, names)
+        return self._further_form(fold_constants(general, by_engines(*self._options.fallback)))
+
+    def _further_form(self, model: Model) -> Form:
+        if self._engines.contexts:
+            raise InputError(BEYOND_COMPILED)
+        known, learn = self._notebook.demotions, self._notebook.learn
+        return Form(model, self._engines, self._table, guarded=False, known=known, learn=learn)

@@ -107,6 +107,22 @@ def test_overridden_initializer_holds_for_its_call_only(min_gain):
     np.testing.assert_allclose(session.run(None, {"x": X})[0], 2 * X)
 
 
+@pytest.mark.parametrize("min_gain", [0, None], ids=["delegated", "as planned"])
+def test_one_of_several_initializers_is_overridden(min_gain):
+    proto = model(
+        [h.make_node("Mul", ["x", "w"], ["t"]), h.make_node("Add", ["t", "b"], ["y"])],
+        [value("x", ["n", 4]), value("w", [4]), value("b", [4])],
+        [value("y", ["n", 4])],
+        [nh.from_array(np.full(4, 2, np.float32), "w"), nh.from_array(np.full(4, 1, np.float32), "b")],
+    )
+    session = ovpart.Session(proto, min_gain=min_gain)
+    five = np.full(4, 5, np.float32)
+    np.testing.assert_allclose(session.run(None, {"x": X, "b": five})[0], 2 * X + 5)
+    np.testing.assert_allclose(session.run(None, {"x": X, "w": five})[0], 5 * X + 1)
+    np.testing.assert_allclose(session.run(None, {"x": X, "w": five, "b": five})[0], 5 * X + 5)
+    np.testing.assert_allclose(session.run(None, {"x": X})[0], 2 * X + 1)
+
+
 def test_unknown_rank_is_learnt_from_the_first_run():
     """The branches of the If give ranks 1 and 2, so that nothing is known of what follows it."""
     flat = h.make_graph([h.make_node("Reshape", ["x", "minus"], ["t"])], "flat", [], [value("t", None)])

@@ -20,6 +20,9 @@ NARROWED = "width 384 of 768"
 SHORTENED = "width 384 of 768, 32,000 words"
 EMBEDDINGS = ("embed", "wte", "wpe", "shared", "relative_attention_bias")
 
+PROJECTIONS = ("attention.output.dense", "out_lin", "attn.c_proj", "Attention.o")
+"""What attention adds to each word, at half strength: else all words become one after some layers."""
+
 
 def seeded_language(module: Any, seed: int = 0) -> Any:
     """Return `module` in evaluation mode with random weights under which positions, heads and layers differ."""
@@ -28,11 +31,12 @@ def seeded_language(module: Any, seed: int = 0) -> Any:
 
     torch.manual_seed(seed)
     for name, weight in module.named_parameters():
+        damping = 0.5 if any(word in name for word in PROJECTIONS) else 1.0
         if weight.dim() < 2:
             nn.init.normal_(weight, mean=float(name.endswith("weight")), std=0.1)
         else:
             embedding = any(word in name for word in EMBEDDINGS)
-            nn.init.normal_(weight, std=1.0 if embedding else weight.shape[-1] ** -0.5)
+            nn.init.normal_(weight, std=1.0 if embedding else damping * weight.shape[-1] ** -0.5)
     return module.eval()
 
 

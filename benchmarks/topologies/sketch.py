@@ -145,9 +145,17 @@ class Sketch:
                 weights[weight].CopyFrom(numpy_helper.from_array(scaled, weight))
 
     def model(
-        self, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto], functions: Any = ()
+        self,
+        inputs: Sequence[onnx.ValueInfoProto],
+        outputs: Sequence[onnx.ValueInfoProto],
+        functions: Any = (),
+        *,
+        checked: bool = True,
     ) -> onnx.ModelProto:
-        """Return the model, checked; in the files of old, before opset 9, each initializer is an input as well."""
+        """Return the model, checked unless it has what the checker does not know.
+
+        In the files of old, before opset 9, each initializer is an input as well.
+        """
         import onnx
         from onnx import helper
 
@@ -160,7 +168,8 @@ class Sketch:
         model = helper.make_model(
             graph, opset_imports=opsets, ir_version=helper.find_min_ir_version_for(opsets, True), functions=functions
         )
-        onnx.checker.check_model(model)
+        if checked:
+            onnx.checker.check_model(model)
         return model
 
     def save(self, path: Path, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto]) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ovpart.backend.base import Array, Cut, Port
-from ovpart.backend.forks import Held
 from ovpart.backend.words import node_in_words, shortened
 from ovpart.errors import RunError
 from ovpart.model.types import dtype_number, numpy_dtype, packed_nbytes
@@ -48,7 +47,6 @@ class OnnxRuntimeExecutable:
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
         self.session = session
-        self._held = Held(session, session._sess)
         self._cut = cut
         self._keep = keep
         self._binding = session._sess

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ovpart.model.build import Builder
@@ -12,7 +12,7 @@ from ovpart.model.types import ValueType
 from ovpart.model.weights import Weights
 
 
-def general_form(model: Model) -> Model:
+def general_form(model: Model, names: Iterable[str] | None = None) -> Model:
     """Return the model for calls that override initializers: those that can be overridden are inputs, and not constant.
 
     Parameters
@@ -20,15 +20,19 @@ def general_form(model: Model) -> Model:
     model : Model
         As read, in which they are constants like any other (ONNX IR spec, "Initializers": a graph input of the same
         name makes an initializer a default value).
+    names : iterable of str, optional
+        The initializers that are overridden; all that can be, if not given. The others stay constant.
 
     Returns
     -------
     Model
-        `model` itself where nothing can be overridden. Types learnt at run time hold for the other form only.
+        `model` itself where nothing is overridden. Types learnt at run time hold for the other form only.
     """
     import onnx
 
     overridable = frozenset(model.graph.overridable)
+    if names is not None:
+        overridable &= frozenset(names)
     if not overridable:
         return model
     proto = onnx.ModelProto()

@@ -93,9 +93,11 @@ class FeedCheck:
             return self._carefully(feed)
         return feed
 
-    def overrides(self, feed: Mapping[str, Array]) -> bool:
-        """Whether a feed gives a value to an input that has a default."""
-        return bool(self._optional) and any(feed.get(name) is not None for name in self._optional)
+    def overridden(self, feed: Mapping[str, Array]) -> frozenset[str]:
+        """Return the inputs with a default that a feed gives a value to."""
+        if not self._optional:
+            return self._optional
+        return frozenset(name for name in self._optional if feed.get(name) is not None)
 
     def _carefully(self, feed: Mapping[str, Array]) -> Mapping[str, Array]:
         if not isinstance(feed, Mapping):

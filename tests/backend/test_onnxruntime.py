@@ -159,6 +159,23 @@ def test_spinning_is_off_unless_asked_for():
         session_options({"spinning": True}).get_session_config_entry(key)
 
 
+def test_products_with_dequantised_weights_are_calculated_in_floats(backend):
+    """Fused by onnxruntime, they would round what comes in to 8 bits."""
+    rng = np.random.default_rng(0)
+    weights = [rng.integers(-127, 127, (64, 32)).astype(np.int8), np.full(32, 0.01, np.float32)]
+    node = onnx.helper.make_node
+    nodes = [node("DequantizeLinear", ["w", "s"], ["d"], axis=1), node("MatMul", ["x", "d"], ["y"])]
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        nodes, "g", [value("x", 1, ["n", 64])], [value("y", 1, ["n", 32])],
+        [onnx.numpy_helper.from_array(array, name) for name, array in zip("ws", weights, strict=True)],
+    )  # fmt: skip
+    proto = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    x = rng.standard_normal((5, 64)).astype(np.float32)
+    (found,) = compute(backend.compile_whole(read_model(proto), "CPU", {}).bind(), x)
+    np.testing.assert_allclose(found, x @ (weights[0] * weights[1]), atol=1e-4)
+
+
 def test_options_reach_the_session():
     options = session_options({"num_threads": 3, "optimization": "basic", "session.disable_prepacking": 1})
     assert options.intra_op_num_threads == 3

@@ -38,6 +38,14 @@ def test_in_the_general_form_they_are_inputs_and_nothing_is_known_of_their_value
     assert "w" in usual.weights
 
 
+def test_what_is_not_named_stays_constant():
+    graph = (general := general_form(read_model(overridable()), {"w"})).graph
+    assert graph.inputs == ("x", "w")
+    assert graph.overridable == ("s",)
+    assert str(graph.type_of("y")) == "f32[3,2]"
+    assert "s" in general.weights
+
+
 def test_values_computed_from_defaults_are_not_in_the_general_form():
     proto = overridable()
     proto.graph.node.insert(0, node("Neg", "w", "minus"))
