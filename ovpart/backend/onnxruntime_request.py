@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ovpart.backend.base import Array, Cut, Port
+from ovpart.backend.threaded import ThreadedRequest
 from ovpart.backend.words import node_in_words, shortened
 from ovpart.errors import RunError
 from ovpart.model.types import dtype_number, numpy_dtype, packed_nbytes
@@ -95,14 +95,17 @@ class OnnxRuntimeExecutable:
         return RunError(f"onnxruntime failed{'' if node is None else f' at node {node!r}'}: {words}")
 
 
-class OnnxRuntimeRequest:
+class OnnxRuntimeRequest(ThreadedRequest):
     """One run at a time over a session."""
 
-    __slots__ = ("_binding", "_error", "_executable", "_feed", "_names", "_options", "_outputs", "_results", "_thread")
+    __slots__ = ("_binding", "_executable", "_feed", "_names", "_options", "_outputs", "_results")
+
+    thread_name = "ovpart-onnxruntime"
 
     def __init__(self, executable: OnnxRuntimeExecutable) -> None:
         import onnxruntime
 
+        super().__init__()
         self._executable = executable
         self._binding = executable._binding
         self._names = executable._input_names
@@ -110,8 +113,6 @@ class OnnxRuntimeRequest:
         self._feed: dict[str, Any] = {}
         self._results: list[Array] = []
         self._options = onnxruntime.RunOptions()
-        self._thread: threading.Thread | None = None
-        self._error: RunError | None = None
 
     def set_input(self, index: int, array: Array) -> None:
         """Bind an input: arrays by address (strided ones are copied by onnxruntime), other values as they are."""
@@ -131,21 +132,6 @@ class OnnxRuntimeRequest:
         except Exception as error:  # the binding's errors have no common base
             raise self._executable.failed(error) from error
 
-    def start(self) -> None:
-        """Begin to compute in a thread of its own."""
-        self._error = None
-        self._thread = threading.Thread(target=self._run_and_keep_error, name="ovpart-onnxruntime")
-        self._thread.start()
-
-    def wait(self) -> None:
-        """Wait for what `start` began."""
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-        error, self._error = self._error, None
-        if error is not None:
-            raise error
-
     def cancel(self) -> None:
         """Ask a run under way to stop: it ends with a RunError after the node it is at; nothing happens without one."""
         import onnxruntime
@@ -157,12 +143,6 @@ class OnnxRuntimeRequest:
     def take_output(self, index: int) -> Array:
         """Return an output of the last run: fresh memory at every run, so that nothing overwrites it."""
         return self._results[index]
-
-    def _run_and_keep_error(self) -> None:
-        try:
-            self.run()
-        except RunError as error:
-            self._error = error
 
 
 class TypedRequest(OnnxRuntimeRequest):

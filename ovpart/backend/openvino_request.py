@@ -194,11 +194,14 @@ class OpenVINORequest:
         RunError
             If it is not of that shape or dtype.
         """
+        if array is self._buffers[index] and index not in self._given:
+            return
         try:
             self._request.set_output_tensor(index, self._tensor(array, shared_memory=True))
         except THROWN as error:
             raise self._executable.failed(error) from error
         self._buffers[index] = array
+        self._given.pop(index, None)  # what was handed over before is not bound any more
 
     def run(self) -> None:
         """Compute."""
@@ -273,7 +276,7 @@ class OpenVINORequest:
         import openvino
 
         outputs = self._executable.compiled.outputs
-        for index in self._given:
+        for index in tuple(self._given):
             output = outputs[index]
             if not output.partial_shape.is_dynamic:
                 self.bind_output(index, np.empty(tuple(output.shape), self._output_dtypes[index]))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ovpart.backend.base import Array, Cut, Device, Port
 from ovpart.backend.cut import make_cut
+from ovpart.backend.threaded import ThreadedRequest
 from ovpart.errors import CompileError, InputError, RunError
 
 if TYPE_CHECKING:
@@ -79,17 +79,18 @@ class ReferenceExecutable:
         return None
 
 
-class ReferenceRequest:
+class ReferenceRequest(ThreadedRequest):
     """One run at a time."""
 
-    __slots__ = ("_error", "_executable", "_feed", "_results", "_thread")
+    __slots__ = ("_executable", "_feed", "_results")
+
+    thread_name = "ovpart-reference"
 
     def __init__(self, executable: ReferenceExecutable) -> None:
+        super().__init__()
         self._executable = executable
         self._feed: dict[str, Array] = dict(executable.cut.weights)
         self._results: list[Array] = []
-        self._thread: threading.Thread | None = None
-        self._error: RunError | None = None
 
     def set_input(self, index: int, array: Array) -> None:
         """Bind an input; raises :class:`ovpart.errors.InputError` where the dtype is not the port's."""
@@ -114,25 +115,9 @@ class ReferenceRequest:
             raise RunError(f"onnx.reference failed: {type(error).__name__}: {error}") from error
         self._results = [self._own(result) for result in results]
 
-    def start(self) -> None:
-        """Begin to compute in a thread of its own."""
-        self._error = None
-        self._thread = threading.Thread(target=self._run_and_keep_error, name="ovpart-reference")
-        self._thread.start()
-
-    def wait(self) -> None:
-        """Wait for what `start` began."""
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-        error, self._error = self._error, None
-        if error is not None:
-            raise error
-
     def cancel(self) -> None:
         """Wait for a run under way: numpy cannot be stopped."""
-        if self._thread is not None:
-            self._thread.join()
+        self.come_to_rest()
 
     def take_output(self, index: int) -> Array:
         """Return an output of the last run."""
@@ -147,9 +132,3 @@ class ReferenceRequest:
         array = np.asarray(result)
         shared = array.base is not None or any(array is fed for fed in self._feed.values())
         return array.copy() if shared else array
-
-    def _run_and_keep_error(self) -> None:
-        try:
-            self.run()
-        except RunError as error:
-            self._error = error

@@ -147,6 +147,11 @@ class Form:
         return {} if self._realised is None else inside_of_plan(self._realised)
 
     @property
+    def steady(self) -> Schedule | None:
+        """The schedule that answers runs; ``None`` while runs are tried, checked or measured, or show ranks."""
+        return None if self._race is not None or self._on_trial or self._unchecked else self._schedule
+
+    @property
     def realised(self) -> Realised | None:
         """The plan with its executables; ``None`` until the first run has shown the ranks that it waits for."""
         return self._realised

@@ -18,12 +18,18 @@ from ovpart.model.graph import Model, Node
 from ovpart.partition.boundary import boundary
 from ovpart.partition.plan import Plan
 from ovpart.runtime.control import RunControl
-from ovpart.runtime.control_flow import ControlFlow, If, Loop, Operand, Part
+from ovpart.runtime.control_flow import ControlFlow, ControlNode, If, Operand, Part
 from ovpart.runtime.guards import violated
+from ovpart.runtime.held import Holding
+from ovpart.runtime.loop import Loop
 from ovpart.runtime.scan import Scan, scan_layout
+from ovpart.runtime.schedule import Schedule
 
 Path = tuple[str, ...]
 """Key of a node and name of its body, in turn, from a scope inwards: :attr:`ovpart.partition.nested.ScopePlan.path`."""
+
+BODIES: Mapping[str, tuple[str, ...]] = {"If": ("then_branch", "else_branch"), "Loop": ("body",), "Scan": ("body",)}
+"""Names of a node's bodies, in the order in which what runs it wants them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,10 @@ class BodyForm(Protocol):
         self, feed: Mapping[str, Array], wanted: Sequence[str] | None, control: RunControl | None = None
     ) -> list[Array]:
         """Compute outputs by name, all if `wanted` is None."""
+
+    @property
+    def steady(self) -> Schedule | None:
+        """The schedule that answers runs; ``None`` while they are watched for more than their answers."""
 
     def inside(self) -> Mapping[Path, ScopeState]:
         """Return what the runs so far showed of its bodies, by path from its own scope inwards."""
@@ -125,6 +135,17 @@ class NestedBody:
         self.runs += 1
         return form.run(feed, None if wanted is None else [self.outputs[index].name for index in wanted], control)
 
+    def hold(self, wanted: tuple[int, ...], control: RunControl | None = None) -> HeldNestedBody:
+        """Return what runs it again and again; see :class:`ovpart.runtime.control_flow.RunnableBody`."""
+        return HeldNestedBody(self, wanted, control)
+
+    def steady(self, values: Sequence[Array]) -> Schedule | None:
+        """Return the schedule that may answer a run on these values by itself."""
+        form = self._form
+        if form is None or (form.guards and violated(form.guards, dict(zip(self.inputs, values, strict=True)))):
+            return None
+        return form.steady
+
     def inside(self) -> dict[Path, ScopeState]:
         """Return what the runs so far showed of it, under an empty path, and of the bodies in it."""
         form = self._form
@@ -154,6 +175,54 @@ class NestedBody:
         if self._model is None:
             self._model = fold_constants(self._body.model)
         return self._model
+
+
+class HeldNestedBody:
+    """A body that a loop runs: on its schedule directly, as soon as there is nothing else to be seen in its runs.
+
+    Parameters
+    ----------
+    body : NestedBody
+        The body.
+    wanted : tuple of int
+        Outputs to compute.
+    control : RunControl, optional
+        Options of the run: then each step of it is watched, and nothing is written where it is told.
+    """
+
+    def __init__(self, body: NestedBody, wanted: tuple[int, ...], control: RunControl | None) -> None:
+        self._body = body
+        self._wanted = wanted
+        self._control = control
+        self._holding: Holding | None = None
+
+    @property
+    def shared(self) -> frozenset[int]:
+        """Positions of outputs whose values others share."""
+        return frozenset() if self._holding is None else self._holding.shared
+
+    def binds(self, output: int) -> bool:
+        """Whether an output can be written where it is told."""
+        return self._holding is not None and self._holding.binds(output)
+
+    def run(self, values: Sequence[Array], into: Mapping[int, Array]) -> list[Array]:
+        """Compute."""
+        body = self._body
+        schedule = body.steady(values) if self._control is None and self._wanted else None
+        if self._holding is not None and self._holding.schedule is not schedule:
+            self.release()
+        if schedule is None:
+            return list(body.run(values, self._wanted or None, self._control))
+        if self._holding is None:
+            self._holding = Holding(schedule, self._wanted)
+        body.runs += 1
+        return self._holding.run(values, into)
+
+    def release(self) -> None:
+        """End it."""
+        if self._holding is not None:
+            self._holding.release()
+            self._holding = None
 
 
 def control_flow(
@@ -203,16 +272,19 @@ def control_flow(
             raise CompileError(f"{name} of {node.label!r}: {error}", node=node.key) from error
         graphs[name] = body.model
         parts[name] = Part(nested, tuple(map(operand, body.captures)), body.declared_ranks)
-    ports = [port(name, graph.type_of(name)) for name in inputs], [port(name, graph.type_of(name)) for name in outputs]
-    operands = [operand(name) for name in node.inputs]
-    made = [node.outputs.index(name) for name in outputs]
-    label = f"{node.op_type} {node.label!r}"
+    node_here = ControlNode(
+        f"{node.op_type} {node.label!r}",
+        tuple(port(name, graph.type_of(name)) for name in inputs),
+        tuple(port(name, graph.type_of(name)) for name in outputs),
+        tuple(operand(name) for name in node.inputs),
+        tuple(parts[name] for name in BODIES[node.op_type]),
+        tuple(node.outputs.index(name) for name in outputs),
+    )
     if node.op_type == "If":
-        return If(label, *ports, operands, [parts["then_branch"], parts["else_branch"]], made)
+        return If(node_here)
     if node.op_type == "Loop":
-        endures = never_ends(graphs["body"])
-        return Loop(label, *ports, operands, [parts["body"]], made, endures=endures)
-    return Scan(label, *ports, operands, [parts["body"]], made, scan_layout(node))
+        return Loop(node_here, endures=never_ends(graphs["body"]))
+    return Scan(node_here, scan_layout(node))
 
 
 def never_ends(body: Model) -> bool:

@@ -124,7 +124,7 @@ def plan_memory(
             for index, slot in enumerate(writes[position]):
                 if slot in kept or slot not in last or slot in places:
                     continue
-                place = _place(executable, index)
+                place = place_of(executable, index)
                 if place is None:
                     continue
                 size = _nbytes(place.dtype, place.shape)
@@ -140,7 +140,7 @@ def plan_memory(
     return Memory(places, tuple(blocks))
 
 
-def _place(executable: Plannable, index: int) -> Place | None:
+def place_of(executable: Plannable, index: int) -> Place | None:
     """Return the place that an output needs, in no block yet; ``None`` if it cannot have one, or needs none."""
     port, shape = executable.outputs[index], executable.static_shape(index)
     if shape is None or port.dtype is None or port.dtype == "string" or 0 in shape:

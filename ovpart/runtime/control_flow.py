@@ -8,18 +8,43 @@ what a Scan of no steps gives is an error.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from ovpart.errors import OvpartError, RunError
-from ovpart.model.types import numpy_dtype
+from ovpart.backend.threaded import ThreadedRequest
+from ovpart.errors import RunError
 from ovpart.runtime.buffers import part
 from ovpart.runtime.control import TERMINATED, RunControl
-from ovpart.runtime.stack import Stack
 
 if TYPE_CHECKING:
     from ovpart.backend.base import Array, Port
+
+
+class HeldBody(Protocol):
+    """A body that one thread runs again and again: what carries values from run to run holds it meanwhile."""
+
+    @property
+    def shared(self) -> frozenset[int]:
+        """Positions among the outputs wanted whose values others share: an input handed through, a value twice."""
+
+    def binds(self, output: int) -> bool:
+        """Whether an output, by position among those wanted, can be written where it is told."""
+
+    def run(self, values: Sequence[Array], into: Mapping[int, Array]) -> Sequence[Array]:
+        """Compute the outputs wanted.
+
+        Parameters
+        ----------
+        values : sequence of array
+            Its inputs, then its captures, in its order.
+        into : mapping of int to array
+            Where outputs that can be bound should be written, of the shape that they had before. An output that was
+            written there is that very array; any other is in memory of its own, or `shared`.
+        """
+
+    def release(self) -> None:
+        """End it: what it was given to write into is left alone from now on."""
 
 
 class RunnableBody(Protocol):
@@ -33,6 +58,9 @@ class RunnableBody(Protocol):
         self, values: Sequence[Array], wanted: Sequence[int] | None = None, control: RunControl | None = None
     ) -> Sequence[Array]:
         """Compute; `values` are its inputs, then its captures, in its order; `wanted` outputs by position, or all."""
+
+    def hold(self, wanted: tuple[int, ...], control: RunControl | None = None) -> HeldBody:
+        """Return what runs it again and again, for some of its outputs; end that with ``release``."""
 
     def close(self) -> None:
         """Let go of everything compiled."""
@@ -106,21 +134,45 @@ class Part:
     ranks: tuple[int | None, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ControlNode:
+    """A node of control flow, with its values numbered.
+
+    Attributes
+    ----------
+    label : str
+        What messages call the node.
+    inputs, outputs : tuple of Port
+        Values that cross; constants are not among them, nor outputs that nobody reads.
+    operands : tuple of Operand
+        The node's own inputs.
+    parts : tuple of Part
+        Its bodies.
+    made : tuple of int
+        For each of `outputs` which output of the node it is.
+    """
+
+    label: str
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    operands: tuple[Operand, ...]
+    parts: tuple[Part, ...]
+    made: tuple[int, ...]
+
+    @property
+    def constants(self) -> list[Array]:
+        """Values that are neither inputs nor computed here: no run may give them away."""
+        operands = (*self.operands, *(operand for one in self.parts for operand in one.captures))
+        return [operand.constant for operand in operands if operand.constant is not None]
+
+
 class ControlFlow:
     """An executable for one node.
 
     Parameters
     ----------
-    label : str
-        What messages call the node.
-    inputs, outputs : sequence of Port
-        Values that cross; constants are not among them, nor outputs that nobody reads.
-    operands : sequence of Operand
-        The node's own inputs.
-    parts : sequence of Part
-        Its bodies.
-    made : sequence of int
-        For each of `outputs` which output of the node it is.
+    node : ControlNode
+        The node.
 
     Attributes
     ----------
@@ -128,21 +180,14 @@ class ControlFlow:
         Runs begun so far.
     """
 
-    def __init__(
-        self,
-        label: str,
-        inputs: Sequence[Port],
-        outputs: Sequence[Port],
-        operands: Sequence[Operand],
-        parts: Sequence[Part],
-        made: Sequence[int],
-    ) -> None:
-        self.label = label
-        self.inputs: Sequence[Port] = tuple(inputs)
-        self.outputs: Sequence[Port] = tuple(outputs)
-        self.operands = tuple(operands)
-        self.parts = tuple(parts)
-        self.made = tuple(made)
+    def __init__(self, node: ControlNode) -> None:
+        self.node = node
+        self.label = node.label
+        self.inputs: Sequence[Port] = node.inputs
+        self.outputs: Sequence[Port] = node.outputs
+        self.operands = node.operands
+        self.parts = node.parts
+        self.made = node.made
         self.calls = 0
 
     def compute(self, given: Sequence[Array], watch: Watch) -> list[Array]:
@@ -163,18 +208,20 @@ class ControlFlow:
             one.body.close()
 
 
-class ControlRequest:
+class ControlRequest(ThreadedRequest):
     """One run at a time of a node."""
 
-    __slots__ = ("_error", "_executable", "_given", "_results", "_thread", "_watch")
+    __slots__ = ("_constants", "_executable", "_given", "_results", "_watch")
+
+    thread_name = "ovpart-control-flow"
 
     def __init__(self, executable: ControlFlow) -> None:
+        super().__init__()
         self._executable = executable
+        self._constants = executable.node.constants
         self._given: list[Array] = [None] * len(executable.inputs)
         self._results: list[Array] = []
         self._watch = Watch()
-        self._thread: threading.Thread | None = None
-        self._error: OvpartError | None = None
 
     def set_input(self, index: int, array: Array) -> None:
         """Bind an input by reference."""
@@ -192,22 +239,7 @@ class ControlRequest:
         self._watch = watch
         executable = self._executable
         executable.calls += 1
-        self._results = part(executable.compute(self._given, watch), self._given)
-
-    def start(self) -> None:
-        """Begin to compute in a thread of its own."""
-        self._error = None
-        self._thread = threading.Thread(target=self._run_and_keep_error, name="ovpart-control-flow")
-        self._thread.start()
-
-    def wait(self) -> None:
-        """Wait for what `start` began."""
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-        error, self._error = self._error, None
-        if error is not None:
-            raise error
+        self._results = part(executable.compute(self._given, watch), [*self._given, *self._constants])
 
     def cancel(self) -> None:
         """Ask a loop under way to stop after the iteration that it is at."""
@@ -216,12 +248,6 @@ class ControlRequest:
     def take_output(self, index: int) -> Array:
         """Return an output of the last run."""
         return self._results[index]
-
-    def _run_and_keep_error(self) -> None:
-        try:
-            self.run()
-        except OvpartError as error:
-            self._error = error
 
 
 class If(ControlFlow):
@@ -235,75 +261,8 @@ class If(ControlFlow):
         return list(taken.body.run(values, None if whole else self.made, watch.control))
 
 
-class Loop(ControlFlow):
-    """Runs its body while a count lasts and a condition holds.
-
-    Parameters
-    ----------
-    endures : bool
-        Whether the body never ends it: then the count is how often it runs. The others are those of
-        :class:`ControlFlow`.
-    """
-
-    def __init__(
-        self,
-        label: str,
-        inputs: Sequence[Port],
-        outputs: Sequence[Port],
-        operands: Sequence[Operand],
-        parts: Sequence[Part],
-        made: Sequence[int],
-        *,
-        endures: bool = False,
-    ) -> None:
-        super().__init__(label, inputs, outputs, operands, parts, made)
-        self.endures = endures
-
-    def compute(self, given: Sequence[Array], watch: Watch) -> list[Array]:
-        """Iterate. What is carried is handed from one iteration to the next as it is.
-
-        What is stacked is written where it stays if the number of iterations is known before the first.
-        """
-        (loop,) = self.parts
-        count, condition, *carried = [operand.of(given) for operand in self.operands]
-        most = None if count is None else whole_number(count, self.label)
-        goes_on = condition is None or truth(condition, self.label)
-        captured = [operand.of(given) for operand in loop.captures]
-        held = len(carried)
-        known = most if self.endures and goes_on and most is not None and most > 0 else None
-        stacks = [Stack(port, known) for port in loop.body.outputs[1 + held :]]
-        done = 0
-        while goes_on and (most is None or done < most):
-            watch.check()
-            counted = scalar(done, "i64", loop.ranks[0])
-            holds = scalar(True, "bool", loop.ranks[1])
-            answered, *made = loop.body.run([counted, holds, *carried, *captured], None, watch.control)
-            goes_on = truth(answered, self.label)
-            carried = made[:held]
-            for stack, value in zip(stacks, made[held:], strict=True):
-                stack.add(value)
-            done += 1
-        results = [*carried, *(stack.result() for stack in stacks)]
-        return [results[index] for index in self.made]
-
-
 def truth(value: Array, label: str) -> bool:
     """Return a condition's value: a tensor of one element, whatever its rank."""
     if value.size != 1:
         raise RunError(f"the condition of {label} has {value.size} elements, and must have one")
     return bool(value.item())
-
-
-def whole_number(value: Array, label: str) -> int:
-    """Return a count's value: a tensor of one element, whatever its rank."""
-    if value.size != 1:
-        raise RunError(f"the count of {label} has {value.size} elements, and must have one")
-    return int(value.item())
-
-
-def scalar(value: int | bool, dtype: str, rank: int | None) -> Array:
-    """Return a tensor of one element, of rank 0 unless a body wants one of another."""
-    import numpy as np
-
-    array = np.asarray(value, numpy_dtype(dtype))
-    return array.reshape((1,) * rank) if rank else array

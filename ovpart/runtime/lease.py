@@ -57,14 +57,14 @@ class Lease:
 class Binder:
     """Makes leases. Apart from the schedule, so that no cycle keeps engines alive when a schedule is dropped."""
 
-    __slots__ = ("_executables", "_outputs", "_wiring", "clusters", "profile")
+    __slots__ = ("_outputs", "_wiring", "clusters", "executables", "profile")
 
     def __init__(self, steps: Sequence[tuple[str, Executable]], wiring: Wiring, timed: bool) -> None:
         self._wiring = wiring
         self.clusters = tuple(cluster for cluster, _ in steps)
         self.profile = Profile(self.clusters) if timed else None
-        self._executables = tuple(executable for _, executable in steps)
-        self._outputs = tuple(range(len(self._executables[0].outputs))) if steps else ()
+        self.executables = tuple(executable for _, executable in steps)
+        self._outputs = tuple(range(len(self.executables[0].outputs))) if steps else ()
 
     def __call__(self) -> Lease:
         """Make a lease.
@@ -76,7 +76,7 @@ class Binder:
         RunError
             If the schedule is closed.
         """
-        executables = self._executables
+        executables = self.executables
         if len(executables) != len(self.clusters):
             raise RunError(CLOSED)
         wiring = self._wiring
@@ -104,7 +104,7 @@ class Binder:
 
     def close(self) -> None:
         """Let go of the executables."""
-        self._executables = ()
+        self.executables = ()
 
 
 class BindFailed(Exception):  # noqa: N818  (not an error of its own)

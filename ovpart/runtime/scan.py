@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from ovpart.errors import RunError
 from ovpart.model.attributes import attribute
-from ovpart.runtime.control_flow import ControlFlow, Operand, Part, Watch
+from ovpart.runtime.control_flow import ControlFlow, ControlNode, Watch
+from ovpart.runtime.iterations import Iterations
 from ovpart.runtime.stack import Stack
 
 if TYPE_CHECKING:
-    from ovpart.backend.base import Array, Port
+    from ovpart.backend.base import Array
     from ovpart.model.graph import Node
 
 
@@ -56,21 +57,14 @@ class Scan(ControlFlow):
 
     Parameters
     ----------
+    node : ControlNode
+        The node.
     layout : Layout
-        Axes and directions; the others are those of :class:`ControlFlow`.
+        Axes and directions.
     """
 
-    def __init__(
-        self,
-        label: str,
-        inputs: Sequence[Port],
-        outputs: Sequence[Port],
-        operands: Sequence[Operand],
-        parts: Sequence[Part],
-        made: Sequence[int],
-        layout: Layout,
-    ) -> None:
-        super().__init__(label, inputs, outputs, operands, parts, made)
+    def __init__(self, node: ControlNode, layout: Layout) -> None:
+        super().__init__(node)
         self.layout = layout
 
     def compute(self, given: Sequence[Array], watch: Watch) -> list[Array]:
@@ -79,27 +73,30 @@ class Scan(ControlFlow):
         layout = self.layout
         values = [operand.of(given) for operand in self.operands]
         held = len(values) - len(layout.input_axes)
-        states: list[Array] = values[:held]
         scanned = [_slices_first(value, axis) for value, axis in zip(values[held:], layout.input_axes, strict=True)]
         lengths = {len(value) for value in scanned}
         if len(lengths) != 1 or 0 in lengths:
             raise RunError(f"{self.label} scans inputs of lengths {sorted(lengths)}: they must be equal, and not 0")
         (steps,) = lengths
         captured = [operand.of(given) for operand in loop.captures]
-        ports = loop.body.outputs[held:]
-        stacks = [Stack(port, steps, reverse=back) for port, back in zip(ports, layout.output_reversed, strict=True)]
-        for step in range(steps):
-            watch.check()
-            slices = [
-                value[steps - 1 - step if back else step, ...]
-                for value, back in zip(scanned, layout.input_reversed, strict=True)
-            ]
-            made = loop.body.run([*states, *slices, *captured], None, watch.control)
-            states = list(made[:held])
-            for stack, value in zip(stacks, made[held:], strict=True):
-                stack.add(value)
-        results = [*states]
-        results += [stack.result(axis) for stack, axis in zip(stacks, layout.output_axes, strict=True)]
+        stacks = {
+            held + index: Stack(loop.body.outputs[held + index], steps, reverse=back)
+            for index, back in enumerate(layout.output_reversed)
+            if held + index in self.made
+        }
+        run = Iterations(loop.body, tuple(range(held)), values[:held], stacks, watch.control)
+        try:
+            for step in range(steps):
+                watch.check()
+                slices = [
+                    value[steps - 1 - step if back else step, ...]
+                    for value, back in zip(scanned, layout.input_reversed, strict=True)
+                ]
+                run.advance([], [*slices, *captured])
+        finally:
+            run.release()
+        results = dict(enumerate(run.carried))
+        results.update((index, stack.result(layout.output_axes[index - held])) for index, stack in stacks.items())
         return [results[index] for index in self.made]
 
 

@@ -14,6 +14,7 @@ from ovpart.errors import InputError, OvpartError, RunError
 from ovpart.model.types import numpy_dtype
 from ovpart.runtime.buffers import copied, part
 from ovpart.runtime.feed import check_outputs, require
+from ovpart.runtime.held import HeldRoute, held_route
 from ovpart.runtime.lease import Binder, BindFailed, Calls, Lease
 from ovpart.runtime.pool import Pool
 from ovpart.runtime.profile import StepTime
@@ -83,7 +84,8 @@ class Schedule:
     """
 
     __slots__ = (
-        "_binder", "_on_failure", "_pool", "_routes", "_run_feed", "_whole", "_wiring", "input_names", "output_names",
+        "_binder", "_held", "_held_routes", "_on_failure", "_pool", "_routes", "_run_feed", "_whole", "_wiring",
+        "input_names", "output_names",
     )  # fmt: skip
 
     def __init__(
@@ -100,10 +102,12 @@ class Schedule:
         self._wiring = wiring
         self._whole = wiring.route(range(len(outputs)))
         self._routes: dict[tuple[str, ...], Route] = {}
+        self._held_routes: dict[tuple[int, ...], HeldRoute] = {}
         self._on_failure = on_failure
         self._run_feed = None if timed else _feed_runner(inputs, steps)
         self._binder = Binder(steps, wiring, timed)
         self._pool: Pool[Lease] = Pool(self._binder)
+        self._held: Pool[Lease] = Pool(self._binder)  # their requests write where somebody told them
 
     def run(
         self, feed: Mapping[str, Array], wanted: Sequence[str] | None = None, control: RunControl | None = None
@@ -158,7 +162,40 @@ class Schedule:
         """Let go of requests and executables. Runs under way come to their end; later ones raise RunError."""
         self._run_feed = None
         self._pool.close()
+        self._held.close()
         self._binder.close()
+
+    def held_route(self, wanted: tuple[int, ...]) -> HeldRoute:
+        """Return the way to some of the outputs, by position, for one who runs it again and again."""
+        found = self._held_routes.get(wanted)
+        if found is None:
+            found = held_route(self._wiring, self._wiring.route(wanted), self._binder.executables)
+            self._held_routes[wanted] = found
+        return found
+
+    def borrow(self) -> Lease:
+        """Return a lease for one who runs it himself; give it back with :meth:`bring_back`, unless a run failed.
+
+        Raises
+        ------
+        RunError
+            If the schedule is closed, or an engine cannot make another request.
+        """
+        try:
+            return self._held.take()
+        except BindFailed as failure:
+            raise failure.error from failure
+
+    def bring_back(self, lease: Lease) -> None:
+        """Take back what :meth:`borrow` gave."""
+        self._held.give(lease)
+
+    def answer_failure(
+        self, lease: Lease, error: OvpartError, feed: Mapping[str, Array], wanted: Sequence[int]
+    ) -> list[Array]:
+        """Return the outputs of a run that failed, computed elsewhere, or raise; the lease is not used again."""
+        self._binder.retire(lease)
+        return self._failed(lease.position, error, feed, [self.output_names[index] for index in wanted])
 
     def _lease_and_run(
         self, route: Route, feed: Mapping[str, Array], wanted: Sequence[str] | None, control: RunControl | None

@@ -51,11 +51,14 @@ class Found:
     inputs: tuple[Value, ...]
     seed: int
     exclude: tuple[str, ...]
+    rows: int | None = None
+    """The size of dimension N where the file fixes it: what is carried may then lie in memory of ours."""
 
     def feed(self, number: int) -> dict[str, np.ndarray]:
         """Return arrays for every input; sizes, counts and flags differ from number to number."""
         rng = np.random.default_rng((self.seed, number))
         rows, steps = int(rng.integers(1, 4)), int(rng.integers(1, 4))
+        rows = self.rows or rows
         shapes = {"full": (rows, 4), "row": (1, 4), "stack": (steps, rows, 4)}
         feed: dict[str, np.ndarray] = {}
         for value in self.inputs:
@@ -91,7 +94,22 @@ def control_flow_models(draw: st.DrawFn) -> Found:
     opset = draw(st.sampled_from((16, 17)))
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     exclude = tuple(op for op in ("Tanh", "Add", "If", "Loop") if growing.has(op) and draw(st.integers(0, 3)) == 0)
-    return Found(proto, tuple(inputs), draw(st.integers(0, 2**20)), exclude)
+    rows = draw(st.sampled_from((None, 2)))
+    if rows is not None:
+        _fix(proto.graph, rows)
+    return Found(proto, tuple(inputs), draw(st.integers(0, 2**20)), exclude, rows)
+
+
+def _fix(graph: onnx.GraphProto, rows: int) -> None:
+    """Give dimension N a size, in bodies too."""
+    for value in (*graph.input, *graph.output):
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_param == "N":
+                dim.dim_value = rows
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _fix(attribute.g, rows)
 
 
 _SHAPES: Mapping[str, tuple[int | str | None, ...]] = {
