@@ -35,6 +35,10 @@ class EngineMissing(OvpartError):  # noqa: N818  (named as DeviceNotFound is)
     """The package of an engine is not installed; the message says how to install it."""
 
 
+class EngineForked(EngineMissing):
+    """An engine was loaded before this process was forked, and its threads stayed behind; the message says where."""
+
+
 class CompileError(OvpartError):
     """An engine refused a cluster before its first run.
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ovpart.backend.base import Array
 from ovpart.backend.cut import port
 from ovpart.backend.fold import by_engines, fold_constants
+from ovpart.backend.forks import inherited, this_process
 from ovpart.capability.measured import differences
 from ovpart.capability.table import load_table
 from ovpart.errors import InputError
@@ -109,6 +110,7 @@ class Session(Verifying):
         **options: Any,
     ) -> None:
         start = time.perf_counter()
+        self._home = this_process()
         self._options = resolve({"device": device, **options})
         self._table = load_table(self._options.table)
         self._engines = make_engines(self._options)
@@ -175,8 +177,11 @@ class Session(Verifying):
         InputError
             If an input is missing, unknown, or of the wrong dtype, rank or fixed size; or an output is unknown.
         RunError
-            If the engines fail on this input, or the run was ended.
+            If the engines fail on this input, the run was ended, or this process was forked from the one that the
+            session was opened in.
         """
+        if self._home.is_past:
+            raise inherited("this session", self._home)
         feed = self._check(input_feed)
         form = self._form_for(feed)
         outputs = form.run(feed, output_names, None if run_options is None else RunControl(run_options))
@@ -270,7 +275,11 @@ class Session(Verifying):
             If the device cannot give its compiled clusters.
         OptionError
             If the plan waits for a first run, or the device is emulated.
+        RunError
+            As :meth:`run`, in a forked process.
         """
+        if self._home.is_past:
+            raise inherited("this session", self._home)
         return write_context(self._form.realised, self._model, self._engines, Path(path), embed=embed, sign=sign)
 
     def close(self) -> None:

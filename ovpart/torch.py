@@ -5,14 +5,13 @@ Needs PyTorch 2.6 or newer with onnxscript: ``pip install "ovpart[torch]"``. Not
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils import _pytree as pytree
 
+from ovpart.backend.forks import OwnFolder
 from ovpart.errors import InputError, OptionError
 from ovpart.session import Session
 
@@ -38,9 +37,7 @@ class Wrapped(torch.nn.Module):
         What runs.
     """
 
-    def __init__(
-        self, session: Session, folder: tempfile.TemporaryDirectory[str], example: Any, out_spec: pytree.TreeSpec
-    ) -> None:
+    def __init__(self, session: Session, folder: OwnFolder, example: Any, out_spec: pytree.TreeSpec) -> None:
         super().__init__()
         self.session = session
         self._folder = folder  # the weights are mapped from a file in it
@@ -137,8 +134,8 @@ def wrap(
         module.train(training)
     if program is None or program.exported_program is None:
         raise OptionError("torch.onnx.export gave no program: this PyTorch is too old, 2.6 is needed")
-    folder = tempfile.TemporaryDirectory(prefix="ovpart-torch-")
-    path = Path(folder.name, "module.onnx")
+    folder = OwnFolder("ovpart-torch-")
+    path = folder.path / "module.onnx"
     program.save(str(path), external_data=True)
     session = Session(path, device=device, **options)
     return Wrapped(session, folder, (args, kwargs), program.exported_program.call_spec.out_spec)

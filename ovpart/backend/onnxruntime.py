@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ovpart.backend.base import Cut, Device, Executable, Port
 from ovpart.backend.cut import make_cut, port
+from ovpart.backend.forks import end_without_destructors
 from ovpart.backend.words import node_in_words, shortened
 from ovpart.errors import CompileError, EngineMissing, OptionError
 
@@ -168,6 +169,7 @@ def import_onnxruntime() -> Any:
         import onnxruntime
     except ModuleNotFoundError as error:
         raise EngineMissing(f"onnxruntime cannot be imported ({error}): pip install onnxruntime") from error
+    end_without_destructors()
     return getattr(onnxruntime, "__wrapped__", onnxruntime)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ovpart.backend.base import Array, Cut, Port
+from ovpart.backend.forks import Held
 from ovpart.backend.threaded import ThreadedRequest
 from ovpart.backend.words import node_in_words, shortened
 from ovpart.errors import RunError
@@ -47,6 +48,7 @@ class OnnxRuntimeExecutable:
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
         self.session = session
+        self._held = Held(session, session._sess)
         self._cut = cut
         self._keep = keep
         self._binding = session._sess

@@ -180,9 +180,9 @@ class OpenVINOBackend(OpenVINODevices):
         properties = safe_for_attention(model, device, options)
         address = properties.pop(CONTEXT, None)
         if address is None:
-            return compile_as_known(self.core, model, device, properties, config)
+            return compile_as_known(self.started(), model, device, properties, config)
         context = self.core.create_context(device, {"CONTEXT_TYPE": "OCL", "OCLCONTEXT": address})
-        return self.core.compile_model(model, context, properties)
+        return self.started().compile_model(model, context, properties)
 
     def _converted(self, cut: Cut) -> openvino.Model:
         """Return openvino's model of a cut, with its large constants in place, and repaired."""
@@ -216,7 +216,7 @@ class OpenVINOBackend(OpenVINODevices):
         data = import_openvino().Tensor(array if array.flags.writeable else array.copy(), shared_memory=True)
         options = {key: value for key, value in options.items() if key not in (CONTEXT, "CACHE_DIR")}
         try:
-            return self.core.import_model(data, device, options), (data, blob)
+            return self.started().import_model(data, device, options), (data, blob)
         except TypeError:  # before 2025.1 it takes streams only
             return self.core.import_model(io.BytesIO(blob), device, options), None
 

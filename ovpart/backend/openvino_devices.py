@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ovpart.backend.base import Device
+from ovpart.backend.forks import Held, Process, this_process
 from ovpart.backend.openvino_types import THROWN
 from ovpart.backend.words import shortened
-from ovpart.errors import DeviceNotFound, EngineMissing, OptionError
+from ovpart.errors import DeviceNotFound, EngineForked, EngineMissing, OptionError
 
 if TYPE_CHECKING:
     import openvino
@@ -43,15 +44,39 @@ class OpenVINODevices:
 
     def __init__(self, core: openvino.Core | None = None) -> None:
         self._given = core
+        self._held = Held(core)
         self._lock = threading.Lock()
+        self._started_in: Process | None = None
+        self._fingerprints: dict[str, str] = {}
 
     @property
     def core(self) -> openvino.Core:
-        """The Core, made at first use."""
+        """The Core, made at first use.
+
+        Raises
+        ------
+        EngineMissing
+            If openvino is not installed.
+        EngineForked
+            If this process was forked from one in which openvino had compiled something.
+        """
+        if self._started_in is not None and self._started_in.is_past:
+            raise EngineForked(
+                f"openvino was loaded in process {self._started_in.pid} and cannot be used in process {os.getpid()}, "
+                "which was forked from it: its threads stay behind in a fork. Open no session on openvino before it, "
+                "or start processes with multiprocessing's 'spawn' or 'forkserver' method."
+            )
         with self._lock:
             if self._given is None:
                 self._given = import_openvino().Core()
+                self._held = Held(self._given)
             return self._given
+
+    def started(self) -> openvino.Core:
+        """Return the Core for what starts its threads: from now on it is this process's alone."""
+        core = self.core
+        self._started_in = this_process()
+        return core
 
     def devices(self) -> Sequence[Device]:
         """Return what ``available_devices`` lists: the only honest answer of openvino about devices."""
@@ -74,16 +99,20 @@ class OpenVINODevices:
         for key, value in properties.items():
             x = parameter([1], Type.f32)
             try:
-                self.core.compile_model(Model([relu(x)], [x]), device, {key: value})
+                self.started().compile_model(Model([relu(x)], [x]), device, {key: value})
             except THROWN as error:
                 return key, shortened(error)
         return None
 
     def fingerprint(self, device: str) -> str:
         """Return openvino's build, the device's full name, what it can compute in, and the driver where it has one."""
-        self._check_device(device)
-        names = _named(device) or list(self.core.available_devices)
-        return " | ".join([f"openvino {import_openvino().get_version()}", *(self._facts(name) for name in names)])
+        found = self._fingerprints.get(device)
+        if found is None:
+            self._check_device(device)
+            names = _named(device) or list(self.core.available_devices)
+            found = " | ".join([f"openvino {import_openvino().get_version()}", *(self._facts(name) for name in names)])
+            self._fingerprints[device] = found
+        return found
 
     def _facts(self, device: str) -> str:
         facts = [str(self.core.get_property(device, "FULL_DEVICE_NAME"))]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ovpart.backend.base import Array, Cut, Port
+from ovpart.backend.forks import Held
 from ovpart.backend.openvino_types import THROWN, copied_out, is_plain, numpy_dtype_of, short_name, tensor_over
 from ovpart.backend.words import node_in_words, shortened
 from ovpart.errors import InputError, RunError
@@ -56,6 +57,7 @@ class OpenVINOExecutable:
         self.outputs = tuple(outputs)
         self.slots = tuple(slots)
         self.compiled = compiled
+        self._held = Held(compiled)
         self._cut = cut
         self._keep = keep
 
@@ -120,8 +122,8 @@ class OpenVINORequest:
     """An infer request."""
 
     __slots__ = (
-        "_arrays", "_buffers", "_copied", "_dtypes", "_executable", "_given", "_infer", "_ndarray", "_output_dtypes",
-        "_plain", "_request", "_slots", "_tensor",
+        "_arrays", "_buffers", "_copied", "_dtypes", "_executable", "_given", "_held", "_infer", "_ndarray",
+        "_output_dtypes", "_plain", "_request", "_slots", "_tensor",
     )  # fmt: skip
 
     def __init__(self, executable: OpenVINOExecutable) -> None:
@@ -132,6 +134,7 @@ class OpenVINORequest:
         # The request below openvino's Python class: the same, without its dispatch of arguments.
         binding: Any = openvino.CompiledModel.__base__
         self._request: Any = binding.create_infer_request(compiled)
+        self._held = Held(self._request)
         self._executable = executable
         self._tensor = openvino.Tensor
         self._ndarray = np.ndarray

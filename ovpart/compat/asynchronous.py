@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
 from ovpart.backend.base import Array
+from ovpart.backend.forks import inherited, this_process
 
 Callback: TypeAlias = "Callable[[list[Array], Any, str], None]"
 
@@ -20,6 +21,7 @@ class Runner:
     def __init__(self) -> None:
         self._threads: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
+        self._home = this_process()
 
     def start(self, run: Callable[[], list[Array]], callback: Callback, user_data: Any) -> None:
         """Call `run` in a thread, and `callback` there with what came of it.
@@ -32,7 +34,14 @@ class Runner:
             ``callback(results, user_data, error)``. What it raises goes to ``sys.unraisablehook``.
         user_data : object
             Handed to `callback`.
+
+        Raises
+        ------
+        RunError
+            In a process that was forked from the one that this was made in: its threads are not there.
         """
+        if self._home.is_past:
+            raise inherited("this session", self._home)
         with self._lock:
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="ovpart-run-async")

@@ -173,4 +173,6 @@ def _session(graph: Any) -> Any:
     from onnx import helper
 
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    return import_onnxruntime().InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    options = import_onnxruntime().SessionOptions()
+    options.intra_op_num_threads = 1  # no threads that would be missing in a forked process
+    return import_onnxruntime().InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

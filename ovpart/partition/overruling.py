@@ -10,6 +10,8 @@ PARTITION = "partition"
 """Rule of a node that stays behind for the sake of the nodes around it, or that would compile without end."""
 ENGINE = "engine"
 """Rule of a node that stays behind because the engine of its device is not there."""
+FORK = "fork"
+"""Rule of a node that stays behind because the engine of its device was loaded before this process was forked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Overruling:
     reason : str
         In words that are the same for all nodes that it holds for: reports group by them.
     rule : str
-        :data:`NOT_WORTH`, :data:`PARTITION` or :data:`ENGINE`.
+        :data:`NOT_WORTH`, :data:`PARTITION`, :data:`ENGINE` or :data:`FORK`.
     source : str
         How it is known: ``"predicted"``, ``"measured"`` or ``"partition"``.
     detail : str

@@ -12,10 +12,10 @@ from ovpart.backend.base import Backend, Cut, Device, Executable, Port
 from ovpart.backend.qdq import without_idle_pairs
 from ovpart.backend.registry import backend
 from ovpart.capability.target import CHOOSERS, asked_target, parse_target
-from ovpart.errors import CompileError, EngineMissing, OvpartWarning
+from ovpart.errors import CompileError, EngineForked, EngineMissing, OvpartWarning
 from ovpart.model.graph import Model
 from ovpart.options import Options
-from ovpart.partition.overruling import ENGINE, Overruling
+from ovpart.partition.overruling import ENGINE, FORK, Overruling
 from ovpart.partition.plan import RUNTIME, Label
 from ovpart.placement.counts import Counts
 from ovpart.placement.devices.presence import present
@@ -57,7 +57,7 @@ class Engines:
     trials : Trials
         The process for what might take this one down.
     absent : Overruling or None
-        Why nothing is delegated: openvino is not installed.
+        Why nothing is delegated: openvino is not installed, or was loaded before this process was forked.
     contexts : mapping of str to memoryview or Path
         Key of an EPContext node → the blob of the cluster that it stands for, or a file of IR.
     counts : Counts
@@ -174,7 +174,8 @@ def make_engines(options: Options) -> Engines:
     OptionError
         If an option has a value that none of the devices takes.
     EngineMissing
-        If openvino is not installed, unless the device is the CPU and ``strict`` is off: onnxruntime runs it all then.
+        If openvino is not installed, or was loaded before this process was forked, unless the device is the CPU and
+        ``strict`` is off: onnxruntime runs it all then.
 
     Warns
     -----
@@ -213,10 +214,13 @@ def without_openvino(options: Options, missing: EngineMissing) -> Engines:
         raise missing
     idle = [name for name in OPENVINO_OPTIONS if name in options.given]
     no_effect = f" {', '.join(idle)} {'has' if len(idle) == 1 else 'have'} no effect." if idle else ""
-    warnings.warn(
-        "openvino is not installed: onnxruntime runs the whole model. pip install openvino to delegate to the CPU."
-        f"{no_effect}",
-        OvpartWarning,
-        stacklevel=4,
-    )
-    return Engines(options, absent=Overruling("openvino is not installed", ENGINE, "this machine"))
+    if isinstance(missing, EngineForked):
+        told = f"onnxruntime runs the whole model. {missing}"
+        absent = Overruling("openvino was loaded before the fork", FORK, "this process")
+    else:
+        told = (
+            "openvino is not installed: onnxruntime runs the whole model. pip install openvino to delegate to the CPU."
+        )
+        absent = Overruling("openvino is not installed", ENGINE, "this machine")
+    warnings.warn(f"{told}{no_effect}", OvpartWarning, stacklevel=4)
+    return Engines(options, absent=absent)

@@ -12,11 +12,15 @@ from ovpart.model.graph import Model
 from ovpart.partition.build import make_plan
 from ovpart.partition.flops import node_flops, weight_bytes
 from ovpart.partition.nested import amounts
-from ovpart.partition.overruling import ENGINE, NOT_WORTH
+from ovpart.partition.overruling import ENGINE, FORK, NOT_WORTH
 from ovpart.partition.plan import RUNTIME, Label, Plan
 from ovpart.report.facts import Blocker, Fallback, Share
 
-OVERRULING_HINTS = {NOT_WORTH: "min_gain=0 delegates it all the same", ENGINE: "pip install openvino"}
+OVERRULING_HINTS = {
+    NOT_WORTH: "min_gain=0 delegates it all the same",
+    ENGINE: "pip install openvino",
+    FORK: "open no session before the fork",
+}
 """What can be done about nodes that are left behind by a rule that is no line of the table."""
 WhatIf = Callable[[Sequence[int]], Plan]
 """Makes the plan anew as if these nodes were supported."""

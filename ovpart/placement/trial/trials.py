@@ -19,10 +19,10 @@ import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.spawn import get_executable  # what multiprocessing.set_executable was told counts here too
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from ovpart import errors
+from ovpart.backend.forks import OwnFolder, Process, this_process
 from ovpart.errors import CompileError, OvpartError, RunError
 from ovpart.placement.trial.cut import PackedCut, pack
 from ovpart.placement.trial.process import READY, receive, send
@@ -112,7 +112,8 @@ class Trials:
         self._made: weakref.WeakSet[TrialExecutable] = weakref.WeakSet()
         self._lock = threading.RLock()
         self._process: _Process | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: OwnFolder | None = None
+        self._home = this_process()
         self._numbers = 0
 
     def compile(
@@ -140,9 +141,9 @@ class Trials:
         """
         with self._lock:
             if self._folder is None:
-                self._folder = tempfile.TemporaryDirectory(prefix="ovpart-trial-")
+                self._folder = OwnFolder("ovpart-trial-")
             self._numbers += 1
-            job = _Job(self._numbers, backend, device, config, pack(cut, Path(self._folder.name)), timeout_s)
+            job = _Job(self._numbers, backend, device, config, pack(cut, self._folder.path), timeout_s)
             made = TrialExecutable(self, job, *self._compiled(job))
             self._made.add(made)
         return made
@@ -179,13 +180,15 @@ class Trials:
                 self._process = None
 
     def close(self) -> None:
-        """End the other process and drop what was written for it."""
+        """End the other process and drop what was written for it; not in a child of the process that they are of."""
+        if self._home.is_past:
+            return
         with self._lock:
             if self._process is not None:
                 self._process.kill()
                 self._process = None
             if self._folder is not None:
-                self._folder.cleanup()
+                self._folder.remove()
                 self._folder = None
 
     def _compiled(self, job: _Job) -> tuple[Sequence[Port], Sequence[Port], _Process]:
@@ -288,7 +291,7 @@ class _Process:
         self._requests = self._popen.stdin
         self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         threading.Thread(target=_listen, args=(self._popen.stdout, self._answers), daemon=True).start()
-        self._end = weakref.finalize(self, _end, self._popen)
+        self._end = weakref.finalize(self, _end, self._popen, this_process())
         try:
             ready = self._answer(_START_S)
         except _Lost as lost:
@@ -340,7 +343,9 @@ def _listen(answers: IO[bytes], heard: queue.SimpleQueue[Any]) -> None:
         heard.put(_GONE)
 
 
-def _end(popen: subprocess.Popen[bytes]) -> None:
+def _end(popen: subprocess.Popen[bytes], home: Process) -> None:
+    if home.is_past:
+        return  # forked from the process that it belongs to
     popen.kill()
     popen.wait()
     for stream in (popen.stdin, popen.stdout):

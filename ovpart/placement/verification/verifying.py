@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ovpart.backend.base import Array
+from ovpart.backend.forks import Process, inherited
 from ovpart.errors import InputError
 from ovpart.model.graph import Model
 from ovpart.placement.engines import Engines
@@ -23,6 +24,7 @@ class Verifying:
     _model: Model
     _engines: Engines
     _check: FeedCheck
+    _home: Process
 
     def _form_for(self, feed: Mapping[str, Array]) -> Form:
         raise NotImplementedError
@@ -61,8 +63,10 @@ class Verifying:
         InputError
             As :meth:`run`; also where there is no feed.
         RunError, CompileError
-            If onnxruntime itself cannot compute the model on these inputs.
+            If onnxruntime itself cannot compute the model on these inputs; or in a forked process, as :meth:`run`.
         """
+        if self._home.is_past:
+            raise inherited("this session", self._home)
         feeds = [feed] if isinstance(feed, Mapping) else list(feed)
         if not feeds:
             message = "nothing to verify on: give at least one feed"

@@ -238,7 +238,7 @@ def test_openvino_taking_its_process_down_is_survived():
 def test_a_session_that_is_dropped_leaves_no_process_and_no_files():
     session = ovpart.Session(chain(*OPERATORS), min_gain=0, isolate=True)
     trials = session._form._engines.trials
-    process, folder = trials._process._popen, trials._folder.name
+    process, folder = trials._process._popen, trials._folder.path
     assert process.poll() is None
     del session, trials
     gc.collect()
