@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ovpart.capability.check import flaws
 from ovpart.capability.control import EXCLUDE, PIN, in_scope, select
 from ovpart.capability.demotion import Demotion
-from ovpart.capability.evidence import evidence_for
+from ovpart.capability.evidence import DELEGATED, ONNXRUNTIME, PLAN, Choice, Evidence, digest, evidence_for
 from ovpart.capability.priority import compiled_before, place
 from ovpart.capability.table import Table, load_table
 from ovpart.capability.target import asked_target
@@ -25,7 +25,7 @@ from ovpart.model.read import read_model
 from ovpart.options import Options, resolve
 from ovpart.partition.build import make_plan
 from ovpart.partition.nesting import nested_plans
-from ovpart.partition.overruling import Overruling
+from ovpart.partition.overruling import Overruling, not_worth
 from ovpart.partition.plan import CONSTANT, DEAD, RUNTIME, Label, Plan
 
 if TYPE_CHECKING:
@@ -79,18 +79,21 @@ def plan(
     with without_collector():
         read = model if isinstance(model, Model) else read_model(model, edits_of(chosen))
         sized = with_sizes(read, chosen.free_dimensions)
-        return plan_model(sized, chosen, load_table(chosen.table), demotions=_told(chosen, sized))
+        told, table = _told(chosen, sized), load_table(chosen.table)
+        if told is None:
+            return plan_model(sized, chosen, table)
+        made = plan_model(sized, chosen, table, demotions=told.demotions)
+        return as_chosen(sized, made, told.choice, chosen, table, told.demotions)
 
 
-def _told(options: Options, model: Model) -> Sequence[Demotion]:
-    """Return the demotions of the evidence that was given; none is looked for."""
+def _told(options: Options, model: Model) -> Evidence | None:
+    """Return the evidence that was given; none is looked for."""
     given = options.evidence
     if given is None or given == "off":
-        return ()
+        return None
     if given == "auto":
         raise OptionError("evidence='auto' is for a session, which knows its engines: give a plan the file")
-    found = evidence_for(given, model.fingerprint, options.device)
-    return () if found is None else found.demotions
+    return evidence_for(given, model.fingerprint, options.device)
 
 
 def edits_of(options: Options, edits: Edits = NO_EDITS) -> Edits:
@@ -192,3 +195,61 @@ def held_back(model: Model, plan: Plan, why: Overruling) -> Plan:
     given_up = (cluster for cluster in plan.clusters if not cluster.is_island or cluster.label == RUNTIME)
     overruled = {index: why for cluster in given_up for index in cluster.nodes}
     return replace(alone, overruled={**plan.overruled, **overruled})
+
+
+def all_delegated(
+    model: Model, options: Options, table: Table, demotions: Sequence[Demotion] = (), *, guarded: bool = True
+) -> Plan:
+    """Return a plan that delegates all that it may, whether that is predicted to pay or not; see :func:`plan_model`."""
+    return plan_model(model, replace(options, min_gain=0.0), table, demotions=demotions, guarded=guarded)
+
+
+def is_said(options: Options) -> bool:
+    """Whether the user has said what is to be delegated, so that no measurement has a say in it."""
+    said = options.pin or options.emulate or options.strict or options.disable_fallback
+    return bool(said) or options.min_gain is not None
+
+
+def plan_digest(plan: Plan) -> str:
+    """Return the hash by which a choice names the plan that it was made against."""
+    return digest((cluster.id, cluster.label.engine, cluster.label.device) for cluster in plan.clusters)
+
+
+def as_chosen(
+    model: Model,
+    plan: Plan,
+    choice: Choice | None,
+    options: Options,
+    table: Table,
+    demotions: Sequence[Demotion] = (),
+) -> Plan:
+    """Return the plan of the way that was measured to be the fastest; `plan` itself where nothing is known.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    plan : Plan
+        What rests on predictions.
+    choice : Choice or None
+        Of the evidence. One against another plan says nothing of this one.
+    options, table, demotions
+        As for :func:`plan_model`.
+    """
+    if choice is None or is_said(options) or choice.kept == PLAN or choice.plan != plan_digest(plan):
+        return plan
+    if choice.kept == DELEGATED:
+        return all_delegated(model, options, table, demotions)
+    return held_back(model, plan, measured_word(choice.us)) if plan.delegates else plan
+
+
+def measured_word(us: Mapping[str, float]) -> Overruling:
+    """Return why what a plan would delegate stays on onnxruntime: the figures of both."""
+    figures = f"measured {us[PLAN]:.0f} µs a run, onnxruntime alone {us.get(ONNXRUNTIME, 0.0):.0f} µs"
+    return not_worth(figures, source="measured")
+
+
+def told_why(plan: Plan, us: Mapping[str, float]) -> Plan:
+    """Return a plan that was :func:`held_back` before it was measured, with the figures in the place of the reason."""
+    word, figures = not_worth("", source="measured"), measured_word(us)
+    return replace(plan, overruled={index: figures if why == word else why for index, why in plan.overruled.items()})

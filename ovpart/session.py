@@ -26,6 +26,7 @@ from ovpart.model.variants import general_form
 from ovpart.options import resolve
 from ovpart.partition.nested import scopes
 from ovpart.partition.plan import Plan
+from ovpart.placement.contest.memory import choice_of, recall
 from ovpart.placement.devices.settings import EMULATING_DEVICE
 from ovpart.placement.engines import make_engines
 from ovpart.placement.evidence import open_notebook
@@ -50,6 +51,7 @@ from ovpart.runtime.tally import Tally
 if TYPE_CHECKING:
     import onnx
 
+    from ovpart.placement.contest.race import Outcome
     from ovpart.placement.files.context_file import Sign
     from ovpart.placement.files.contexts import Check
     from ovpart.placement.realise import Progress
@@ -125,7 +127,7 @@ class Session(Verifying):
         if not self._options.isolate:
             self._engines.trials.passed.update(self._notebook.passed)
         known = self._notebook.demotions if plan is None else ()  # a plan that is given runs as it is
-        first = self._first_plan(plan)
+        first, self._known_outcome = self._first_plan(plan)
         self._planning_ms = 1e3 * (time.perf_counter() - start)
         refuse_unknown_operators(self._model, first, self._engines)
         self._folded = fold_constants(self._model, by_engines(*self._options.fallback))
@@ -134,10 +136,11 @@ class Session(Verifying):
             self._engines,
             self._table,
             plan=first,
-            measured=plan is None,
+            measured=plan is None and self._known_outcome is None,
             progress=progress,
             known=known,
             learn=self._notebook.learn,
+            decided=self._remember,
         )
         self._static: StaticForms | None = None
         if self._options.disable_dynamic_shapes:
@@ -228,7 +231,7 @@ class Session(Verifying):
             planning_ms=self._planning_ms,
             emulated_on=EMULATING_DEVICE if emulated else None,
             compiles=self._engines.counts.as_data(),
-            runs=RunFacts(*self._tally.counts(), self._form.replans, self._form.outcome),
+            runs=RunFacts(*self._tally.counts(), self._form.replans, self._form.outcome or self._known_outcome),
             variants=None if self._static is None else self._static.counts,
             inside=self._form.inside(),
             evidence=None if (kept := self._notebook.kept()) is None else EvidenceFact(*kept),
@@ -246,9 +249,9 @@ class Session(Verifying):
         Returns
         -------
         bool
-            Whether all is done. Compiles happen in the foreground, so that there is nothing to wait for.
+            Whether all is done: what is measured beside the plan on the first runs is compiled in the background.
         """
-        return True
+        return self._form.settle(timeout)
 
     def save_context(
         self, path: str | os.PathLike[str], *, embed: bool = True, sign: Sign | None = None
@@ -297,11 +300,17 @@ class Session(Verifying):
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _first_plan(self, given: Plan | str | os.PathLike[str] | None) -> Plan:
-        if given is None:
-            known = self._notebook.demotions
-            return plan_model(self._model, self._options, self._table, demotions=known, held=self._engines.absent)
-        return given_plan(given, self._model)
+    def _first_plan(self, given: Plan | str | os.PathLike[str] | None) -> tuple[Plan, Outcome | None]:
+        """Return the plan to start with, and what an earlier session measured of it."""
+        if given is not None:
+            return given_plan(given, self._model), None
+        known, held = self._notebook.demotions, self._engines.absent
+        predicted = plan_model(self._model, self._options, self._table, demotions=known, held=held)
+        return recall(self._notebook, self._model, predicted, self._options, self._table)
+
+    def _remember(self, predicted: Plan, outcome: Outcome) -> None:
+        if outcome.is_steady:
+            self._notebook.learn(choice=choice_of(predicted, outcome, self._options))
 
     def _form_for(self, feed: Mapping[str, Array]) -> Form:
         """Return the form that is right for these inputs; the usual one nearly always."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
@@ -20,8 +21,37 @@ FORMAT = 1
 """Version of the file's form."""
 MAX_BYTES = 64 * 2**20
 """Largest file that is read: a demotion of each of 100,000 nodes takes a third of it."""
+PLAN, ONNXRUNTIME, DELEGATED = "plan", "onnxruntime", "delegated"
+"""Ways of running a model: as predicted to be the fastest; whole on onnxruntime; with all delegated that may be."""
 NO_VERDICT = "trial"
 """Stage of a demotion that says nothing of the engine: no trial could be held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which way of running a model was the fastest when they were measured beside each other.
+
+    Attributes
+    ----------
+    plan : str
+        :func:`digest` of the plan that rested on predictions: the choice is one against that plan only.
+    threads : int
+        Threads of each engine.
+    kept : str
+        :data:`PLAN`, :data:`ONNXRUNTIME` or :data:`DELEGATED`.
+    us : mapping of str to float
+        Way → its shortest run, in µs, on the inputs that the session was given.
+    """
+
+    plan: str
+    threads: int
+    kept: str
+    us: Mapping[str, float]
+
+
+def digest(clusters: Iterable[tuple[str, str, str]]) -> str:
+    """Return a hash of a plan's clusters: id, engine and device of each."""
+    return hashlib.blake2b(json.dumps(sorted(clusters)).encode(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +72,8 @@ class Evidence:
         What engines refused, or failed on, in their own words.
     passed : tuple of (str, str, str)
         Clusters that have stood a trial in a process of their own: id, engine, device.
+    choice : Choice or None
+        What was the fastest way.
     path : Path or None
         The file that it came from.
     """
@@ -52,6 +84,7 @@ class Evidence:
     settings: str = ""
     demotions: tuple[Demotion, ...] = ()
     passed: tuple[tuple[str, str, str], ...] = ()
+    choice: Choice | None = None
     path: Path | None = field(default=None, compare=False)
 
     def is_about(self, other: Evidence) -> bool:
@@ -70,7 +103,8 @@ class Evidence:
 
     def to_json(self) -> str:
         """Return the record as JSON that fits ``ovpart/capability/evidence.schema.json``."""
-        document = {
+        chosen = self.choice
+        document: dict[str, Any] = {
             "ovpart_evidence": FORMAT,
             "model": self.fingerprint,
             "device": self.device,
@@ -82,6 +116,9 @@ class Evidence:
             ],
             "passed": [list(row) for row in self.passed],
         }
+        if chosen is not None:
+            us = {way: round(value, 1) for way, value in chosen.us.items()}
+            document["choice"] = {"plan": chosen.plan, "threads": chosen.threads, "kept": chosen.kept, "us": us}
         return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
@@ -121,6 +158,7 @@ def read_evidence(path: str | os.PathLike[str]) -> Evidence | None:
         document["settings"],
         tuple(Demotion(**row) for row in document["demotions"]),
         tuple((cluster, engine, device) for cluster, engine, device in document["passed"]),
+        Choice(**document["choice"]) if "choice" in document else None,
         Path(path),
     )
 

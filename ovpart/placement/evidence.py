@@ -9,12 +9,13 @@ import os
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import ovpart
 from ovpart.capability.demotion import Demotion
-from ovpart.capability.evidence import Evidence, evidence_for, read_evidence
+from ovpart.capability.evidence import Choice, Evidence, evidence_for, read_evidence
 from ovpart.capability.table import cache_folder
 from ovpart.errors import OvpartWarning
 from ovpart.model.graph import Model
@@ -24,6 +25,8 @@ from ovpart.planning import DEVICE_ENGINE, FALLBACK
 
 _log = logging.getLogger("ovpart")
 
+Learn = Callable[[Iterable[Demotion], Iterable[tuple[str, Label]]], None]
+"""Told all demotions so far, and clusters (id and label) that have stood their trial."""
 LOCK_TIMEOUT_S = 10.0
 """Seconds to wait for another process that writes the same file; it takes milliseconds."""
 PASSING = ("bad_alloc", "out of memory", "out of resources", "cannot allocate", "device lost", "(signal 9)")
@@ -73,7 +76,17 @@ class Notebook:
         known = len(self.demotions)
         return None if self.path is None else str(self.path), known, len(self._known.demotions) - known
 
-    def learn(self, demotions: Iterable[Demotion] = (), passed: Iterable[tuple[str, Label]] = ()) -> None:
+    @property
+    def choice(self) -> Choice | None:
+        """Which way an earlier session found to be the fastest."""
+        return None if self.loaded is None else self.loaded.choice
+
+    def learn(
+        self,
+        demotions: Iterable[Demotion] = (),
+        passed: Iterable[tuple[str, Label]] = (),
+        choice: Choice | None = None,
+    ) -> None:
         """Keep what is new, in the file too.
 
         Warns
@@ -84,6 +97,7 @@ class Notebook:
         lasting = [d for d in demotions if not any(word in d.words.lower() for word in PASSING)]
         with self._lock:
             more = self._known.with_more(lasting, [(cluster, at.engine, at.device) for cluster, at in passed])
+            more = replace(more, choice=choice or more.choice)
             if more == self._known:
                 return
             self._known = more
@@ -124,7 +138,8 @@ def add_to(path: Path, evidence: Evidence) -> Evidence:
     with filelock.FileLock(f"{path}.lock", timeout=LOCK_TIMEOUT_S):
         there = read_evidence(path)
         if there is not None and there.is_about(evidence):
-            evidence = there.with_more(evidence.demotions, evidence.passed)
+            more = there.with_more(evidence.demotions, evidence.passed)
+            evidence = replace(more, choice=evidence.choice or there.choice)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
         with open(handle, "w", encoding="utf-8") as file:
             file.write(evidence.to_json())

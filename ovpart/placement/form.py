@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -19,14 +19,16 @@ from ovpart.capability.verdict import Guard
 from ovpart.errors import CompileError, OvpartError, RunError
 from ovpart.model.graph import Model
 from ovpart.model.variants import with_types
-from ovpart.partition.overruling import not_worth
-from ovpart.partition.plan import Label, Plan
+from ovpart.partition.plan import Plan
+from ovpart.placement.contest.contest import Contest
+from ovpart.placement.contest.opening import Decided, open_contest
+from ovpart.placement.contest.race import Outcome
 from ovpart.placement.engines import Engines
+from ovpart.placement.evidence import Learn
 from ovpart.placement.fallback import refuse_fallback
 from ovpart.placement.island import island, type_seen, without_rank
 from ovpart.placement.last_resort import lacking_kernel
 from ovpart.placement.nested import Path, ScopeState
-from ovpart.placement.race import Outcome, Race
 from ovpart.placement.realise import (
     Compiled,
     Progress,
@@ -38,20 +40,16 @@ from ovpart.placement.realise import (
     realise,
     with_current_bodies,
 )
-from ovpart.placement.rival import rival_of
 from ovpart.placement.verification.findings import Verification
 from ovpart.placement.verification.first_run import FIRST_RUN, wrong_here
 from ovpart.placement.verification.verify import Asked, verify_plan
-from ovpart.planning import FALLBACK, LAST_RESORT, held_back, plan_model
+from ovpart.planning import FALLBACK, LAST_RESORT, plan_model
 from ovpart.runtime.control import RunControl
-from ovpart.runtime.guards import merge
+from ovpart.runtime.guards import merge, violated
 from ovpart.runtime.pool import CLOSED
 from ovpart.runtime.schedule import Schedule
 
 _log = logging.getLogger("ovpart")
-
-Learn = Callable[[Iterable[Demotion], Iterable[tuple[str, Label]]], None]
-"""Told all demotions so far, and clusters (id and label) that have stood their trial."""
 
 
 class Form:
@@ -70,7 +68,7 @@ class Form:
     plan : Plan, optional
         Where it starts from; made here if not given.
     measured : bool
-        Whether the first runs measure the plan against onnxruntime alone, unless the options say what to do.
+        Whether the first runs measure the plan against other ways, unless the options say what to do.
     progress : callable, optional
         Told before each compile of a cluster.
     inner : bool
@@ -79,6 +77,8 @@ class Form:
         What earlier sessions have learnt of this model.
     learn : callable, optional
         Told all demotions, and clusters that have stood their trial, whenever there are new ones.
+    decided : callable, optional
+        Told which way of running the model was measured to be the fastest.
 
     Raises
     ------
@@ -99,6 +99,7 @@ class Form:
         inner: bool = False,
         known: Sequence[Demotion] = (),
         learn: Learn | None = None,
+        decided: Decided | None = None,
     ) -> None:
         self._model = model
         self._engines = engines
@@ -115,8 +116,9 @@ class Form:
         self._guards: tuple[Guard, ...] = ()
         self._realised: Realised | None = None
         self._schedule: Schedule | None = None
-        self._race: Race | None = None
-        self._rival: Realised | None = None
+        self._contest: Contest | None = None
+        self._decided = decided
+        self._won_guards: tuple[Guard, ...] = ()
         self._measured = measured
         self._on_trial = False
         self._unchecked = False
@@ -163,8 +165,13 @@ class Form:
 
     @property
     def outcome(self) -> Outcome | None:
-        """What the first runs measured of the plan and of onnxruntime alone; ``None`` where they did not."""
+        """What the first runs measured of the plan and of other ways; ``None`` where they did not."""
         return self._outcome
+
+    def settle(self, timeout: float | None) -> bool:
+        """Wait until rivals of the plan are compiled, if that has begun; return whether they are."""
+        contest = self._contest
+        return contest is None or contest.settle(timeout)
 
     @property
     def _is_deferred(self) -> bool:
@@ -182,8 +189,14 @@ class Form:
         """
         if self._unchecked:
             self._check_first_run(feed)
-        if self._race is not None and control is None:
-            return self._run_race(self._race, feed, wanted)
+        if self._won_guards and violated(self._won_guards, feed):
+            return self._plain_schedule().run(feed, wanted)  # let in before they held
+        contest = self._contest
+        if contest is not None and control is None:
+            answer = contest.run(feed, wanted)
+            if contest.is_over:
+                self._end_contest(contest)
+            return answer
         schedule = self._schedule
         if schedule is None:
             if control is not None:
@@ -219,7 +232,9 @@ class Form:
 
     def close(self) -> None:
         """Let go of everything compiled."""
-        self._race = None
+        contest, self._contest = self._contest, None
+        if contest is not None:
+            contest.close()
         for schedule in (self._schedule, self._plain):
             if schedule is not None:
                 schedule.close()
@@ -269,7 +284,9 @@ class Form:
             self._learn(self._demotions, ())
         self._on_trial = realised.on_trial
         self._unchecked = self._engines.options.verify == FIRST_RUN and bool(realised.plan.delegated)
-        self._race = None if self._on_trial else self._race_for(realised)
+        if self._contest is not None:
+            self._contest.close()
+        self._contest = self._contest_for(realised, self._schedule)
 
     def _compiled_here(self, realised: Realised) -> Compiled:
         """Return the executables that a new plan may use again: all but those that have stood their trial."""
@@ -290,35 +307,33 @@ class Form:
             if not self._on_trial:
                 self._engines.trials.rest()
 
-    def _race_for(self, realised: Realised) -> Race | None:
-        """Return what measures a plan that rests on predictions alone; None where the user has said what to do."""
-        if not self._measured or self._schedule is None:
+    def _contest_for(self, realised: Realised, planned: Schedule) -> Contest | None:
+        if not self._measured or self._on_trial:
             return None
-        self._rival = rival_of(realised, self._engines)
-        if self._rival is None:
-            return None
-        return Race(self._schedule, bind(self._rival, trace=self._engines.oversight.trace))
+        make, answer = self._body_form, self._answer_rivals_failure
+        return open_contest(self._model, realised, planned, self._engines, self._table, self._guarded, make, answer)
 
-    def _run_race(self, race: Race, feed: Mapping[str, Array], wanted: Sequence[str] | None) -> list[Array]:
-        outputs = race.run(feed, wanted)
-        if race.is_over:
-            with self._lock:
-                if self._race is race:
-                    self._end_race(race)
-        return outputs
+    def _end_contest(self, contest: Contest) -> None:
+        """Keep what was the fastest and let go of the others."""
+        with self._lock:
+            if self._contest is not contest:
+                return
+            self._contest, predicted = None, self._plan
+            self._outcome, entry = contest.end()
+            if entry is not None:
+                self._guards = self._won_guards = entry.guards
+                self._plan, self._demotions = entry.realised.plan, entry.realised.demotions
+                self._realised, self._schedule = entry.realised, entry.schedule
+        if self._outcome is not None and self._decided is not None:
+            self._decided(predicted, self._outcome)
 
-    def _end_race(self, race: Race) -> None:
-        """Keep what was faster and let go of the other."""
-        rival, self._race, self._rival = self._rival, None, None
-        self._outcome = found = race.outcome()
-        if found is None or found.keeps_plan or rival is None:
-            return
-        figures = f"measured {found.planned_us:.0f} µs a run, onnxruntime alone {found.plain_us:.0f} µs"
-        told = not_worth(figures, source="measured")
-        _log.info("%s", told)
-        self._plan = held_back(self._model, self._plan, told)
-        self._guards = ()
-        self._realised, self._schedule = rival, race.plain
+    def _answer_rivals_failure(
+        self, failed: Realised, cluster_id: str, error: OvpartError, feed: Mapping[str, Array]
+    ) -> Sequence[Array]:
+        """Answer a failure of a rival that has won; one that is still measured is measured no more."""
+        if self._contest is not None and self._realised is not failed:
+            raise error
+        return self._answer_failure(failed, cluster_id, error, feed)
 
     def _answer_failure(
         self, failed: Realised, cluster_id: str, error: OvpartError, feed: Mapping[str, Array]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ovpart.partition.plan import Label
-from ovpart.placement.race import Outcome
+from ovpart.placement.contest.race import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class RunFacts:
     replans : int
         How often the plan was made anew: for demotions, and for ranks that a first run showed.
     outcome : Outcome or None
-        What the first runs measured of the plan and of onnxruntime alone; ``None`` where they did not.
+        What was measured of the plan and of other ways; ``None`` where nothing was.
     """
 
     count: int = 0

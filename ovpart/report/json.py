@@ -9,6 +9,8 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from ovpart.capability.evidence import DELEGATED, ONNXRUNTIME, PLAN
+
 if TYPE_CHECKING:
     from ovpart.report.facts import Blocker, Fallback, Share
     from ovpart.report.model import Report
@@ -138,9 +140,12 @@ def _runs(report: Report) -> dict[str, Any]:
         "measured": None
         if runs.outcome is None
         else {
-            "plan_us": runs.outcome.planned_us,
-            "onnxruntime_us": runs.outcome.plain_us,
+            "plan_us": runs.outcome.us[PLAN],
+            "onnxruntime_us": runs.outcome.us.get(ONNXRUNTIME),
+            "delegated_us": runs.outcome.us.get(DELEGATED),
+            "kept": runs.outcome.kept,
             "plan_kept": runs.outcome.keeps_plan,
+            "known_before": runs.outcome.known_before,
         },
     }
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from ovpart.capability.evidence import DELEGATED, ONNXRUNTIME, PLAN
 from ovpart.capability.target import parse_target
 from ovpart.partition.plan import RUNTIME
 from ovpart.report.facts import Blocker, Fallback, Share
@@ -21,6 +22,8 @@ MOST_REASONS = 12
 """Reasons that the text lists; the JSON has them all."""
 MOST_DEMOTIONS = 6
 """Demotions that the text lists."""
+_WAYS = {PLAN: "the plan", ONNXRUNTIME: "onnxruntime alone", DELEGATED: "all delegated"}
+_KEPT = {PLAN: "the plan is kept", ONNXRUNTIME: "onnxruntime runs it all", DELEGATED: "all is delegated that may be"}
 MOST_NOTES = 4
 """Notes on the model that the text lists."""
 MOST_SCOPES = 24
@@ -251,9 +254,9 @@ def _runs(report: Report) -> Iterator[str]:
     if runs.count or runs.replans:
         yield f"runs: {runs.count}{anew}"
     if runs.outcome is not None:
-        ours, theirs = (_milliseconds(us / 1000) for us in (runs.outcome.planned_us, runs.outcome.plain_us))
-        kept = "the plan is kept" if runs.outcome.keeps_plan else "onnxruntime runs it all"
-        yield f"  first runs: the plan {ours}, onnxruntime alone {theirs}: {kept}"
+        when = "measured before" if runs.outcome.known_before else "first runs"
+        figures = ", ".join(f"{_WAYS[way]} {_milliseconds(us / 1000)}" for way, us in runs.outcome.us.items())
+        yield from _wrapped(f"{when}: {figures}: {_KEPT[runs.outcome.kept]}", "  ", "      ")
 
 
 def _options(report: Report) -> Iterator[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from ovpart.capability.demotion import Demotion
 from ovpart.options import resolve
-from ovpart.placement.race import Outcome
+from ovpart.placement.contest.race import Outcome
 from ovpart.report.facts import RunFacts
 from ovpart.report.json import schema
 from tests.report.conftest import REFUSED
@@ -25,7 +25,7 @@ def full(report_of, guarded):
         options=resolve({"table": [Path("own.yaml")], "config": {"NUM_STREAMS": 2}, "pin": ["Softmax"]}),
         planning_ms=3.5,
         emulated_on="CPU",
-        runs=RunFacts(2, 1, True, 3, Outcome(20.0, 15.0)),
+        runs=RunFacts(2, 1, True, 3, Outcome({"plan": 20.0, "onnxruntime": 15.0}, "onnxruntime")),
     )
 
 
@@ -57,7 +57,14 @@ def test_json_holds_what_the_text_shortens(full):
     told = {"node": "b", "engine": "openvino", "stage": "run", "words": "words", "device": "CPU"}
     assert data["demotions"] == [told]
     assert data["runs"]["replans"] == 3
-    assert data["runs"]["measured"] == {"plan_us": 20.0, "onnxruntime_us": 15.0, "plan_kept": False}
+    assert data["runs"]["measured"] == {
+        "plan_us": 20.0,
+        "onnxruntime_us": 15.0,
+        "delegated_us": None,
+        "kept": "onnxruntime",
+        "plan_kept": False,
+        "known_before": False,
+    }
 
 
 def test_option_values_without_a_json_form_are_written_as_text(full):

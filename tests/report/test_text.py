@@ -10,7 +10,7 @@ import pytest
 from ovpart.capability.demotion import Demotion
 from ovpart.capability.measured import Difference
 from ovpart.options import resolve
-from ovpart.placement.race import Outcome
+from ovpart.placement.contest.race import Outcome
 from ovpart.report.facts import RunFacts
 from ovpart.report.text import WIDTH, line, percent, render
 from tests.report.conftest import no
@@ -41,7 +41,13 @@ def test_no_line_is_wider_than_the_page(report_of, guarded):
         engines={"openvino": "2026.4.1-12345-releases/2026/4", "onnxruntime": "1.31.1"},
         demotions=[Demotion("b", "openvino", "compile", wordy * 5)],
         options=resolve({"min_gain": 0, "exclude": ["Softmax", "Tanh"]}),
-        runs=RunFacts(12, 1, True, 3, Outcome(1234567.0, 7654321.0)),
+        runs=RunFacts(
+            12,
+            1,
+            True,
+            3,
+            Outcome({"plan": 1234567.0, "onnxruntime": 7654321.0, "delegated": 1234568.0}, known_before=True),
+        ),
         emulated_on="CPU",
         planning_ms=0.42,
     )
@@ -88,10 +94,15 @@ def test_more_clusters_than_needed_are_said(report_of):
 
 def test_runs_and_what_they_measured_are_said(report_of):
     assert "runs:" not in render(report_of())
-    kept = render(report_of(runs=RunFacts(10, replans=1, outcome=Outcome(830.0, 1200.0)))).splitlines()
+    outcome = Outcome({"plan": 830.0, "onnxruntime": 1200.0})
+    kept = render(report_of(runs=RunFacts(10, replans=1, outcome=outcome))).splitlines()
     start = kept.index("runs: 10, planned anew 1 time")
     assert kept[start + 1] == "  first runs: the plan 0.83 ms, onnxruntime alone 1.2 ms: the plan is kept"
-    assert "onnxruntime runs it all" in render(report_of(runs=RunFacts(10, outcome=Outcome(900.0, 800.0))))
+    for way, words in (("onnxruntime", "onnxruntime runs it all"), ("delegated", "all is delegated that may be")):
+        known = Outcome({"plan": 900.0, way: 800.0}, way, known_before=True)
+        told = " ".join(render(report_of(runs=RunFacts(10, outcome=known))).split())
+        assert words in told
+        assert "measured before: the plan 0.9 ms" in told
 
 
 def test_line_names_engines_on_a_cpu_and_devices_elsewhere(report_of):
