@@ -62,8 +62,8 @@ class Options:
         "microseconds per run, 0 or more",
         "The predicted saving per run that a connected piece of a cluster must bring, or it stays on onnxruntime. "
         "0 switches the filter off: all that the device may take is delegated, at a loss too. "
-        "Without it, the figure of the cost table holds, and a session measures on its first runs if it was right: beside "
-        "onnxruntime alone, and beside all that may be delegated.",
+        "Without it, the figure of the cost table holds, and a session measures on its first runs if it was right: "
+        "beside onnxruntime alone, and beside all that may be delegated.",
     )
     unknown: str | None = _option(
         conversions.one_of("delegate", "fallback"),
@@ -152,8 +152,8 @@ class Options:
         conversions.evidence,
         None,
         "'auto', 'off', the path of a file, or an Evidence",
-        "What earlier sessions of this model have taught: nodes that an engine refused or failed on stay away from it, and "
-        "the way of running it that was measured to be the fastest is taken. "
+        "What earlier sessions of this model have taught: nodes that an engine refused or failed on stay away from it, "
+        "and the way of running it that was measured to be the fastest is taken. "
         "Without it, a session reads and keeps its own in the cache folder ('auto'), one file for each model, device, "
         "version and setting of the engines; with 'off' it neither reads nor keeps any. A plan takes none unless it is "
         "given. A session with `strict` keeps what it learns and uses none.",
