@@ -151,7 +151,7 @@ class Form:
     @property
     def steady(self) -> Schedule | None:
         """The schedule that answers runs; ``None`` while runs are tried, checked or measured, or show ranks."""
-        return None if self._race is not None or self._on_trial or self._unchecked else self._schedule
+        return None if self._contest is not None or self._on_trial or self._unchecked else self._schedule
 
     @property
     def realised(self) -> Realised | None:
@@ -170,8 +170,7 @@ class Form:
 
     def settle(self, timeout: float | None) -> bool:
         """Wait until rivals of the plan are compiled, if that has begun; return whether they are."""
-        contest = self._contest
-        return contest is None or contest.settle(timeout)
+        return self._contest is None or self._contest.settle(timeout)
 
     @property
     def _is_deferred(self) -> bool:
@@ -232,9 +231,8 @@ class Form:
 
     def close(self) -> None:
         """Let go of everything compiled."""
-        contest, self._contest = self._contest, None
-        if contest is not None:
-            contest.close()
+        if self._contest is not None:
+            self._contest.close()
         for schedule in (self._schedule, self._plain):
             if schedule is not None:
                 schedule.close()
@@ -286,7 +284,10 @@ class Form:
         self._unchecked = self._engines.options.verify == FIRST_RUN and bool(realised.plan.delegated)
         if self._contest is not None:
             self._contest.close()
-        self._contest = self._contest_for(realised, self._schedule)
+        self._contest = None
+        if self._measured and not self._on_trial:
+            told = (self._guarded, self._body_form, self._answer_rivals_failure)
+            self._contest = open_contest(self._model, realised, self._schedule, self._engines, self._table, *told)
 
     def _compiled_here(self, realised: Realised) -> Compiled:
         """Return the executables that a new plan may use again: all but those that have stood their trial."""
@@ -306,12 +307,6 @@ class Form:
                 self._learn((), passed)
             if not self._on_trial:
                 self._engines.trials.rest()
-
-    def _contest_for(self, realised: Realised, planned: Schedule) -> Contest | None:
-        if not self._measured or self._on_trial:
-            return None
-        make, answer = self._body_form, self._answer_rivals_failure
-        return open_contest(self._model, realised, planned, self._engines, self._table, self._guarded, make, answer)
 
     def _end_contest(self, contest: Contest) -> None:
         """Keep what was the fastest and let go of the others."""
