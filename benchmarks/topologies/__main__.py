@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -84,16 +85,19 @@ def _build(names: Sequence[str], *, again: bool) -> int:
         path = model_path(name)
         if path.is_file() and not again:
             continue
-        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.parent / "building"  # half of a file would pass for a whole one
+        aside.mkdir(parents=True, exist_ok=True)
         start = time.monotonic()
         try:
-            TOPOLOGIES[name].build(path)
+            TOPOLOGIES[name].build(aside / path.name)
         except Exception as error:
-            path.unlink(missing_ok=True)  # half of a file would pass for a whole one
             failed += 1
             print(f"{name}: {type(error).__name__}: {error}", flush=True)
         else:
+            for made in sorted(aside.iterdir(), key=lambda made: made.name == path.name):
+                made.replace(path.parent / made.name)  # external data first
             print(f"{name}: built in {time.monotonic() - start:.0f} s", flush=True)
+        shutil.rmtree(aside)
     return int(failed > 0)
 
 

@@ -24,14 +24,14 @@ def from_zoo(
     onnx.save(model if opset is None else zoo.raised(model, opset), path)
 
 
-def resnet(path: Path, depth: int, version: int) -> None:
+def resnet(path: Path, depth: int, version: int, opset: int | None = None) -> None:
     """Write a residual network of gluon's."""
     import torch
 
     from benchmarks.topologies.nets.gluon import ResNet
 
     net = settled(seeded(ResNet(depth, version), depth + version), torch.randn(2, *PICTURE[1:]))
-    export(net, (torch.zeros(PICTURE),), path, opset=7 + version % 2, inputs=["data"], outputs=["logits"],
+    export(net, (torch.zeros(PICTURE),), path, opset=opset or 7 + version % 2, inputs=["data"], outputs=["logits"],
            dynamic={"data": {0: "N"}, "logits": {0: "N"}}, keep_norms=True)  # fmt: skip
 
 

@@ -123,7 +123,8 @@ def run(topology: Topology, pythons: Mapping[str, str], engines: tuple[str, ...]
             for engine, worker in workers.items():
                 rows[engine] = _first_runs(worker, scratch, wanted)
             alive = {engine: worker for engine, worker in workers.items() if not rows[engine].get("failed")}
-            for engine, taken in _timed(alive, scratch).items():
+            timed = {engine: worker for engine, worker in alive.items() if engine in TIMED}
+            for engine, taken in _timed(timed, scratch).items():
                 rows[engine]["ns"] = taken
             for engine, worker in alive.items():
                 _last_run(worker, rows[engine], scratch, wanted)

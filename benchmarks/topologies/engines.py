@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-NAMES = ("plain", "onnxruntime", "openvino", "provider", "ovpart")
-"""``plain`` is onnxruntime without optimisations: what is right."""
+NAMES = ("plain", "onnxruntime", "openvino", "provider", "ovpart", "ovpart-all")
+"""``plain`` is onnxruntime without optimisations: what is right. ``all`` delegates all that may be (``min_gain=0``)."""
 
 Outputs = dict[str, Any]
 
@@ -107,10 +107,12 @@ class OpenVINO:
 class Ovpart:
     """A session of ovpart with its defaults, that has learned nothing from runs before."""
 
+    options: Mapping[str, Any] = {}
+
     def __init__(self, path: Path) -> None:
         import ovpart
 
-        self.session = ovpart.Session(path, evidence="off")
+        self.session = ovpart.Session(path, evidence="off", **self.options)
 
     def run(self, feeds: Mapping[str, Any]) -> Outputs:
         """Compute."""
@@ -131,10 +133,17 @@ class Ovpart:
         }
 
 
+class OvpartAll(Ovpart):
+    """A session that delegates all that may be."""
+
+    options: Mapping[str, Any] = {"min_gain": 0}
+
+
 def prepare(name: str, path: Path) -> Engine:
     """Make a model ready on an engine; raises whatever the engine does where it refuses."""
     makers: Mapping[str, Callable[[Path], Engine]] = {
         "plain": Plain, "onnxruntime": OnnxRuntime, "openvino": OpenVINO, "provider": Provider, "ovpart": Ovpart,
+        "ovpart-all": OvpartAll,
     }  # fmt: skip
     return makers[name](path)
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from benchmarks.topologies.topology import Topology
 
-MODULES: tuple[str, ...] = ("classification", "detection", "manipulation", "language", "kinds")
+MODULES: tuple[str, ...] = ("classification", "detection", "manipulation", "language", "npu", "kinds")
 """Modules of this package that have a ``TOPOLOGIES`` (a tuple), in the order of the page."""
 
 

@@ -13,7 +13,9 @@ from benchmarks.topologies.writer import Writer
 _PICTURE = (1, 3, 224, 224)
 
 
-def caffenet(path: Path, opset: int, classes: int = 1000, softmax: bool = True, seed: int = 3) -> None:
+def caffenet(
+    path: Path, opset: int, classes: int = 1000, softmax: bool = True, seed: int = 3, width: int = 4096
+) -> None:
     """Write CaffeNet, which pools before it normalises and convolves in two groups; R-CNN is it with another head."""
     net = Writer(opset, "data_0", _PICTURE)
     for inputs, outputs, size, stride, pad, group in ((3, 96, 11, 4, 0, 1), (96, 256, 5, 1, 2, 2)):
@@ -26,11 +28,11 @@ def caffenet(path: Path, opset: int, classes: int = 1000, softmax: bool = True, 
         net.relu()
     net.pool(3, 2, (0, 0, 1, 1))
     net.reshape(1, 256 * 36)
-    for inputs in (256 * 36, 4096):
-        net.dense(inputs, 4096)
+    for inputs in (256 * 36, width):
+        net.dense(inputs, width)
         net.relu()
         net.dropout()
-    net.dense(4096, classes)
+    net.dense(width, classes)
     if softmax:
         net.softmax()
     net.write(path, (1, classes), seed)
