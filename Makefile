@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: exchange ops-check help setup demo test lint types unit models models-test verify-models long packaging stress giants decode conformance conformance-page clean torch-test threads programs
+.PHONY: exchange ops-check help setup demo test lint types unit models models-test verify-models long packaging stress giants decode conformance conformance-page topologies clean torch-test threads programs
 
 VENV := .venv
 # The older openvino that the table is held against as well.
@@ -115,6 +115,9 @@ conformance: setup ## onnx's official backend tests in three forms, against onnx
 
 conformance-page: setup ## write docs/conformance.md from what make conformance measured
 	@$(BIN)/python -m benchmarks.conformance.page
+
+topologies: setup ## build, run and tell the networks of the documents; installs torch aside, takes about an hour
+	@$(BIN)/python -m benchmarks.topologies all
 
 clean: ## take away .venv and everything that was built
 	@echo "removing $(VENV), build output and caches"
