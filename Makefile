@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: exchange ops-check help setup demo test lint types unit models models-test verify-models long packaging stress giants decode conformance conformance-page topologies clean torch-test threads programs
+.PHONY: exchange ops-check help setup demo test lint types unit models models-test verify-models long packaging stress giants decode conformance conformance-page topologies clean torch-test threads programs pool
 
 VENV := .venv
 # The older openvino that the table is held against as well.
@@ -93,6 +93,9 @@ ops-check: setup ## measure again what the table says, with the newest openvino 
 	@test -x .venv-older/bin/ovpart || { $(BIN)/python -m venv .venv-older && .venv-older/bin/python -m pip install --quiet \
 	  --disable-pip-version-check -e . "openvino==$(OLDER_OPENVINO)"; }
 	@.venv-older/bin/ovpart ops check || echo "docs/support.md lists what that version is known not to take"
+
+pool: setup ## six models at once: in a pool, as sessions, and on each engine as it comes
+	@$(BIN)/python benchmarks/pool.py
 
 stress: setup ## ten thousand runs from eight threads, answers and memory watched
 	@$(BIN)/python benchmarks/stress.py

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ovpart.partition.plan import Cluster, Plan
     from ovpart.placement.engines import devices, get_available_openvino_device_ids
     from ovpart.planning import plan
+    from ovpart.pool import Pool
     from ovpart.report.model import Report
     from ovpart.session import Session
 
@@ -52,6 +53,7 @@ __all__ = [
     "OvpartWarning",
     "Plan",
     "PlanError",
+    "Pool",
     "Report",
     "RunError",
     "Session",
@@ -69,6 +71,7 @@ _HOMES = {
     "Cluster": "ovpart.partition.plan",
     "InferenceSession": "ovpart.compat.inference_session",
     "Plan": "ovpart.partition.plan",
+    "Pool": "ovpart.pool",
     "Report": "ovpart.report.model",
     "Session": "ovpart.session",
     "State": "ovpart.capability.verdict",

@@ -188,7 +188,8 @@ class Options:
         conversions.count,
         None,
         "a number of threads, 1 or more",
-        "Threads of each engine. Without it, each engine's own default.",
+        "Threads of each engine. Without it, each engine's own default. In a pool: what a run takes of it, by default "
+        "the pool's threads over its streams.",
         planning=False,
     )
     precision: str | None = _option(
@@ -219,7 +220,8 @@ class Options:
         conversions.one_of("LOW", "MEDIUM", "HIGH", "DEFAULT"),
         None,
         "'LOW', 'MEDIUM', 'HIGH' or 'DEFAULT'",
-        "Which models get the better resource where several are in use: of AUTO, MULTI, GPU and NPU.",
+        "Which models get the better resource where several are in use: of AUTO, MULTI, GPU and NPU. In a pool: whose "
+        "runs go first, on every device.",
         planning=False,
     )
     context: int | None = _option(
@@ -300,10 +302,13 @@ class Options:
         planning=False,
     )
     given: frozenset[str] = frozenset()
+    pooled: frozenset[str] = frozenset()
+    """What a pool has set; never empty for a session in one."""
 
     def echo(self) -> tuple[tuple[str, object, str], ...]:
-        """Return (name, effective value, ``"given"`` or ``"default"``) for every option, for reports."""
-        return tuple((name, getattr(self, name), "given" if name in self.given else "default") for name in declared())
+        """Return (name, effective value, ``"given"``, ``"pool"`` or ``"default"``) for every option, for reports."""
+        origins = dict.fromkeys(self.given, "given") | dict.fromkeys(self.pooled, "pool")
+        return tuple((name, getattr(self, name), origins.get(name, "default")) for name in declared())
 
 
 def declared(*, planning_only: bool = False) -> dict[str, Option]:

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from ovpart.placement.files.context_file import Sign
     from ovpart.placement.files.contexts import Check
     from ovpart.placement.realise import Progress
+    from ovpart.runtime.admission import PoolFact, Share, Sharing
 
 _log = logging.getLogger("ovpart")
 
@@ -79,6 +80,8 @@ class Session(Verifying):
         What is changed about the model while it is read, beside what options say.
     oversight : Oversight, optional
         How runs are watched.
+    pool : Pool, optional
+        Whose threads it shares with other sessions: :class:`ovpart.Pool`.
     **options
         See ``docs/options.md``.
 
@@ -109,11 +112,17 @@ class Session(Verifying):
         context_check: Check | None = None,
         edits: Edits = NO_EDITS,
         oversight: Oversight | None = None,
+        pool: Sharing | None = None,
         **options: Any,
     ) -> None:
         start = time.perf_counter()
         self._home = this_process()
-        self._options = resolve({"device": device, **options})
+        self._share: Share | None = None
+        set_by_pool: dict[str, Any] = {}
+        if pool is not None:
+            self._share, set_by_pool = pool.share(options)
+        self._options = resolve({"device": device, **options, **set_by_pool})
+        self._options = replace(self._options, pooled=frozenset(set_by_pool))
         self._table = load_table(self._options.table)
         self._engines = make_engines(self._options)
         read = open_model(model, self._engines, edits_of(self._options, edits))
@@ -153,6 +162,8 @@ class Session(Verifying):
         graph = self._model.graph
         inputs = [port(name, graph.type_of(name)) for name in graph.inputs]
         self._check = FeedCheck(inputs, [port(name, graph.type_of(name)) for name in graph.overridable])
+        if pool is not None:
+            pool.add(self)
         _log.info("%s", self.report.line())
 
     def run(
@@ -186,8 +197,16 @@ class Session(Verifying):
         if self._home.is_past:
             raise inherited("this session", self._home)
         feed = self._check(input_feed)
-        form = self._form_for(feed)
-        outputs = form.run(feed, output_names, None if run_options is None else RunControl(run_options))
+        control = None if run_options is None else RunControl(run_options)
+        share = self._share
+        if share is not None:
+            share.enter(control)
+        try:
+            form = self._form_for(feed)
+            outputs = form.run(feed, output_names, control)
+        finally:
+            if share is not None:
+                share.leave()
         self._tally.add(form is self._without_guards)
         return outputs
 
@@ -213,6 +232,11 @@ class Session(Verifying):
         return self._model
 
     @property
+    def share(self) -> PoolFact | None:
+        """What it has of its pool, and how its runs waited; ``None`` where it is in none."""
+        return None if self._share is None else self._share.fact()
+
+    @property
     def plan(self) -> Plan:
         """The plan that runs now: the first one, or what demotions have made of it."""
         return self._form.plan
@@ -236,6 +260,7 @@ class Session(Verifying):
             inside=self._form.inside(),
             evidence=None if (kept := self._notebook.kept()) is None else EvidenceFact(*kept),
             table_differs=differences(self._table.measured_with),
+            pool=self.share,
         )
 
     def settle(self, timeout: float | None = None) -> bool:

@@ -21,7 +21,7 @@ PACKAGE = ROOT / "ovpart"
 
 PUBLIC = {
     "Cluster", "CompileError", "DeviceNotFound", "InferenceSession", "InputError", "ModelError", "OptionError",
-    "OvpartError", "OvpartWarning", "Plan", "PlanError", "Report", "RunError", "Session", "State", "TableError",
+    "OvpartError", "OvpartWarning", "Plan", "PlanError", "Pool", "Report", "RunError", "Session", "State", "TableError",
     "Verdict", "VerificationError", "__version__", "devices",
     "get_available_openvino_device_ids", "plan",
 }  # fmt: skip
@@ -40,7 +40,7 @@ FLOORS = (
     {"placement"},
     {"probe", "report"},
     {"session"},
-    {"compat", "testing", "onnx_backend", "torch"},
+    {"compat", "testing", "onnx_backend", "pool", "torch"},
     {"cli", "__main__"},
 )
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

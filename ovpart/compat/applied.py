@@ -24,8 +24,10 @@ _NO_CPU = "session.disable_cpu_ep_fallback"
 _FORMAT = "session.load_model_format"
 RECORD = "session.record_ep_graph_assignment_info"
 """The entry that lets a session tell where each node went."""
+PRIORITY = "ovpart.model_priority"
+"""The entry for the option of that name, where providers have none."""
 _FOR_FILES = "session.optimized_model_external_initializers_"
-_HANDLED = frozenset({_FOLDER, _NO_CPU, _FORMAT, RECORD})
+_HANDLED = frozenset({_FOLDER, _NO_CPU, _FORMAT, RECORD, PRIORITY})
 
 
 def applied(options: Any, disabled_optimizers: Sequence[str] = ()) -> dict[str, Any]:
@@ -134,6 +136,8 @@ def _added(options: SessionOptions) -> dict[str, Any]:
         edits = replace(edits, folder=Path(entries[_FOLDER]))
     if edits:
         keywords["edits"] = edits
+    if entries.get(PRIORITY):
+        keywords["model_priority"] = entries[PRIORITY].upper()
     if entries.get(_NO_CPU, "0") == "1":
         keywords["disable_fallback"] = ("onnxruntime",)
     if options.custom_op_libraries:

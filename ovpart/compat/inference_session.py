@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ovpart.report.model import Report
+    from ovpart.runtime.admission import Sharing
 
 
 class InferenceSession(SessionDetails):
@@ -49,7 +50,8 @@ class InferenceSession(SessionDetails):
         One a provider, where `providers` are names alone.
     **kwargs
         ``enable_fallback`` (default 1): whether a device that cannot be had is answered with onnxruntime's CPU engine
-        and a warning. ``disabled_optimizers``: names of onnxruntime's optimisers.
+        and a warning. ``disabled_optimizers``: names of onnxruntime's optimisers. ``pool``: an
+        :class:`ovpart.Pool`, whose threads it then shares.
 
     Raises
     ------
@@ -77,6 +79,7 @@ class InferenceSession(SessionDetails):
         self._reads_config = str(reads) in ("1", "True")
         self._sess_options = SessionOptions() if sess_options is None else sess_options
         self._disabled_optimizers = sorted(kwargs.get("disabled_optimizers") or ())
+        self._pool: Sharing | None = kwargs.get("pool")
         self._runner = Runner()
         self._open_or_fall_back(providers, provider_options)
 
@@ -101,7 +104,7 @@ class InferenceSession(SessionDetails):
             profile = Profile(self._sess_options)
             oversight = Oversight(profile.trace, raises_failures=not self._enable_fallback)
             with profile.noting("session_initialization", providers=", ".join(priorities.options)):
-                session = Session(self._given, oversight=oversight, **keywords)
+                session = Session(self._given, oversight=oversight, pool=self._pool, **keywords)
             write_if_asked(session, getattr(self._sess_options, "config_entries", {}))
             write_optimised(self._given, self._sess_options)
         self._session = session

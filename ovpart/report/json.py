@@ -67,6 +67,7 @@ def as_data(report: Report) -> dict[str, Any]:
         "table_differs": [asdict(difference) for difference in report.table_differs],
         "options": [{"name": o.name, "value": _plain(o.value), "origin": o.origin} for o in report.options],
         "runs": _runs(report),
+        "pool": None if report.pool is None else asdict(report.pool),
         "variants": None if report.variants is None else dict(report.variants),
         "compiles": {engine: dict(counts) for engine, counts in report.compiles.items()},
         "scopes": [_scope(scope) for scope in report.scopes],

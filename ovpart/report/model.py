@@ -16,6 +16,7 @@ from ovpart.partition.plan import CONSTANT, DEAD, Plan
 from ovpart.report.facts import Blocker, EvidenceFact, Fallback, OptionFact, RunFacts, Share
 from ovpart.report.gather import as_if_supported, blockers_of, delegated_share, fallbacks_of, guarded_nodes, shares_of
 from ovpart.report.scopes import ScopeFact, executed_share, scopes_of
+from ovpart.runtime.admission import PoolFact
 from ovpart.runtime.guards import merge
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ class Report:
         Where what trials taught is kept; ``None`` for a plan, and with ``evidence="off"``.
     table_differs : tuple of Difference
         Where the packages and the processor are not those that the support table was measured with.
+    pool : PoolFact or None
+        What the session has of a pool; ``None`` where it is in none.
     """
 
     model: str
@@ -113,6 +116,7 @@ class Report:
     plan: Plan = field(compare=False)
     scopes: tuple[ScopeFact, ...] = ()
     executed_flops: float | None = None
+    pool: PoolFact | None = None
 
     @property
     def coverage(self) -> float:
@@ -210,6 +214,7 @@ def make_report(
     variants: Mapping[str, int] | None = None,
     inside: Mapping[ScopePath, ScopeState] | None = None,
     table_differs: Sequence[Difference] = (),
+    pool: PoolFact | None = None,
 ) -> Report:
     """Gather the facts of a plan and of its runs.
 
@@ -223,7 +228,7 @@ def make_report(
         The effective options.
     demotions : sequence of Demotion
         What engines refused.
-    engines, planning_ms, emulated_on, runs, evidence, compiles, variants, table_differs : optional
+    engines, planning_ms, emulated_on, runs, evidence, compiles, variants, table_differs, pool : optional
         As in :class:`Report`, where known.
     what_if : callable, optional
         Makes the plan anew as if the nodes with these indices were supported; by default the plan's own labels are
@@ -268,6 +273,7 @@ def make_report(
         _blockers=cache(partial(blockers_of, plan, fallbacks, what_if)),
         scopes=scopes_of(plan, inside or {}),
         executed_flops=executed_share(plan, inside or {}),
+        pool=pool,
     )
 
 

@@ -249,6 +249,8 @@ def _runs(report: Report) -> Iterator[str]:
     if report.variants is not None:
         counted = [f"{number} {how.replace('_', ' ')}" for how, number in report.variants.items()]
         yield f"forms of fixed shapes: {', '.join(counted)}"
+    if report.pool is not None:
+        yield from _wrapped(str(report.pool), "pool: ", "      ")
     runs = report.runs
     anew = f", planned anew {runs.replans} {'time' if runs.replans == 1 else 'times'}" if runs.replans else ""
     if runs.count or runs.replans:

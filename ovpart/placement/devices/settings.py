@@ -145,6 +145,8 @@ def _own(options: Options, device: str, known: Mapping[str, str], precision: str
     if options.model_priority is not None:
         found["MODEL_PRIORITY"] = _priority(options)
     found = {key: value for key, value in found.items() if key in known}
+    if options.pooled and _base(device) == "CPU" and "ENABLE_CPU_PINNING" in known:
+        found["ENABLE_CPU_PINNING"] = "NO"  # each model of a pool would be pinned to the same first cores
     if options.enable_opencl_throttling and _base(device) == "GPU":
         found["GPU_QUEUE_THROTTLE"] = "LOW"
     if options.cache_dir is not None:
@@ -205,7 +207,7 @@ def _warn_of_no_effect(options: Options, target: Target, known: Mapping[str, Map
         if getattr(options, name) and "GPU" not in bases:
             _warn(f"{name}={getattr(options, name)!r} has no effect on {where}: it is for GPU")
     listed = any("MODEL_PRIORITY" in properties for properties in known.values())
-    if options.model_priority is not None and not listed and target.chooser not in _NESTS:
+    if options.model_priority is not None and not (listed or target.chooser in _NESTS or options.pooled):
         _warn(f"model_priority={options.model_priority!r} has no effect on {where}: it is for AUTO, MULTI, GPU and NPU")
     if (options.num_streams or 1) > 1 and not any("NUM_STREAMS" in properties for properties in known.values()):
         _warn(f"num_streams={options.num_streams!r} has no effect on {where}: it has one stream")
