@@ -20,12 +20,13 @@ from ovpart.errors import ModelError, OptionError
 from ovpart.model.collector import without_collector
 from ovpart.model.edits import NO_EDITS, Edits
 from ovpart.model.free_dimensions import with_sizes
-from ovpart.model.graph import Model
+from ovpart.model.graph import Graph, Model
 from ovpart.model.read import read_model
 from ovpart.options import Options, resolve
 from ovpart.partition.build import make_plan
 from ovpart.partition.nesting import nested_plans
 from ovpart.partition.overruling import Overruling, not_worth
+from ovpart.partition.patterns import find_groups
 from ovpart.partition.plan import CONSTANT, DEAD, RUNTIME, Label, Plan
 
 if TYPE_CHECKING:
@@ -86,6 +87,10 @@ def plan(
         return as_chosen(sized, made, told.choice, chosen, table, told.demotions)
 
 
+def _groups(graph: Graph) -> list[tuple[int, ...]]:
+    return [group.nodes for group in find_groups(graph) if group.whole]
+
+
 def _told(options: Options, model: Model) -> Evidence | None:
     """Return the evidence that was given; none is looked for."""
     given = options.evidence
@@ -134,7 +139,9 @@ def plan_model(
     exclude = in_scope(graph, options.exclude, EXCLUDE, inner=inner)
     pin = in_scope(graph, options.pin, PIN, inner=inner)
     here = replace(options, exclude=exclude, pin=pin)
-    verdicts, devices = place(model, here, table, demotions=demotions, guarded=guarded, engine=DEVICE_ENGINE)
+    verdicts, devices = place(
+        model, here, table, demotions=demotions, guarded=guarded, engine=DEVICE_ENGINE, together=_groups
+    )
     refused = frozenset(d.node for d in demotions if d.engine == FALLBACK.engine)
     delegates = {device: Label(DEVICE_ENGINE, device) for device in set(devices) if device is not None}
     if LAST_RESORT.engine in options.fallback:

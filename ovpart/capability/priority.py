@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,7 @@ def place(
     demotions: Sequence[Demotion] = (),
     guarded: bool = True,
     engine: str = "openvino",
+    together: Callable[[Graph], Iterable[Sequence[int]]] | None = None,
 ) -> tuple[tuple[Verdict, ...], list[str | None]]:
     """Say of every node which device takes it, and what the table says of it.
 
@@ -49,6 +50,9 @@ def place(
         Whether nodes whose verdict holds under a guard may be delegated.
     engine : str
         The engine of the devices.
+    together : callable, optional
+        Finds in a scope sets of nodes (indices) that should not be cut: one whose nodes different devices take
+        goes to the first that takes all of it, if there is one. Asked only where there are several devices.
 
     Returns
     -------
@@ -68,11 +72,14 @@ def place(
     if compiled:
         return _as_compiled(model.graph, compiled, target, guarded)
     verdicts, devices = _on(model, options, table, target, 0, demotions, guarded, engine)
+    first = list(verdicts)
+    offers = [(verdicts, list(devices))]
     for position in range(1, len(target.labels)):
         left = [index for index, device in enumerate(devices) if device is None]
         if all(index in model.graph.dead or index in model.graph.constant for index in left):
             break
         behind, taken = _on(model, options, table, target, position, demotions, guarded, engine)
+        offers.append((behind, taken))
         merged: dict[tuple[int, int, bool], Verdict] = {}
         for index in left:
             key = (id(verdicts[index]), id(behind[index]), taken[index] is not None)
@@ -80,7 +87,31 @@ def place(
                 merged[key] = _merged(target, position, verdicts[index], behind[index], taken[index])
             verdicts[index] = merged[key]
             devices[index] = taken[index]
+    if together is not None and len(offers) > 1:
+        for nodes in together(model.graph):
+            _move_together(target, nodes, offers, first, verdicts, devices)
     return tuple(verdicts), devices
+
+
+def _move_together(
+    target: Target,
+    nodes: Sequence[int],
+    offers: Sequence[tuple[Sequence[Verdict], Sequence[str | None]]],
+    first: Sequence[Verdict],
+    verdicts: list[Verdict],
+    devices: list[str | None],
+) -> None:
+    """Send nodes that several devices were to share to the first device that takes all of them."""
+    if len({devices[i] for i in nodes}) == 1 or any(verdicts[i].rule in ("pin", "exclude") for i in nodes):
+        return
+    for position, (behind, taken) in enumerate(offers):
+        if all(taken[i] is not None for i in nodes):
+            for i in nodes:
+                merged = _merged(target, position, first[i], behind[i], taken[i])
+                told = f"{merged.reason}; on {taken[i]} with what it is fused with"
+                verdicts[i] = merged if devices[i] == taken[i] else replace(merged, reason=told)
+                devices[i] = taken[i]
+            return
 
 
 def compiled_before(graph: Graph) -> dict[int, tuple[str, Guard | None]]:

@@ -2,25 +2,26 @@
 
 Every atom has one *root*; all that its other members make is read inside the atom alone. So an atom is convex, atoms
 never wind around each other, and holding one together costs no cluster: its members can all move up to the level of
-their root, and nobody outside notices. What would need more (a DequantizeLinear that two operators read) is no atom.
+their root, and nobody outside notices. What would need more (a DequantizeLinear that two operators read) is no atom;
+the one exception are open groups, cells whose state others read too.
 
 ===========  ======================================================================================================
 quantised    DequantizeLinear → operator (→ activation) → QuantizeLinear. Cut apart, it runs in f32: 1.5 times slower
              (748 µs against 1,130 to 1,180 for one convolution, openvino 2026.4.1).
 shape        Shape → Gather → ... → Concat → Reshape: cut off, the consumer's engine sees a shape of unknown content.
-attention    MatMul → scale, mask → Softmax → MatMul.
-norm         ReduceMean → Sub → Pow → ReduceMean → Add → Sqrt → Div: layer normalisation written out.
-gelu         Div → Erf → Add → Mul → Mul.
 recurrent    Transpose → LSTM, GRU, RNN → Squeeze or Transpose.
+a group      An operator written out (attention, normalisation, GELU, ...), see :mod:`ovpart.partition.patterns`, with
+             what feeds it alone: transposes, the convolution before an activation.
 ===========  ======================================================================================================
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ovpart.model.graph import Graph, Node
+from ovpart.partition.patterns import Group
 
 QUANTISED = "quantised"
 _QUANTISE = frozenset({"QuantizeLinear"})
@@ -46,16 +47,8 @@ _ROLES: dict[tuple[str, str], str] = {
     ("recurrent", "Transpose"): "recurrent.in",
     ("recurrent.out", "LSTM"): "recurrent", ("recurrent.out", "GRU"): "recurrent",
     ("recurrent.out", "RNN"): "recurrent",
-    ("attention", "Softmax"): "attention.softmax",
-    ("norm", "Sqrt"): "norm.sqrt", ("norm", "Sub"): "norm.centre", ("norm.sqrt", "Add"): "norm.eps",
-    ("norm.eps", "ReduceMean"): "norm.var", ("norm.var", "Pow"): "norm.square", ("norm.var", "Mul"): "norm.square",
-    ("norm.square", "Sub"): "norm.centre", ("norm.centre", "ReduceMean"): "norm.mean",
-    ("gelu", "Mul"): "gelu", ("gelu", "Add"): "gelu.sum", ("gelu.sum", "Erf"): "gelu.erf",
-    ("gelu.erf", "Div"): "gelu.in", ("gelu.erf", "Mul"): "gelu.in",
-    **{("attention.softmax", op): "attention.softmax" for op in ("Add", "Sub", "Mul", "Div", "Where", "Cast")},
-    ("attention.softmax", "MatMul"): "attention.scores",
 }  # fmt: skip
-_ANCHORS = frozenset({"Softmax", "Sqrt", "Erf", "Shape", "Size", *_RECURRENT, *_QUANTISE, *_DEQUANTISE})
+_ANCHORS = frozenset({"Shape", "Size", *_RECURRENT, *_QUANTISE, *_DEQUANTISE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +58,7 @@ class Atom:
     Attributes
     ----------
     kind : str
-        ``"quantised"``, ``"shape"``, ``"attention"``, ``"norm"``, ``"gelu"`` or ``"recurrent"``.
+        ``"quantised"``, ``"shape"``, ``"recurrent"``, or the kind of a group.
     nodes : tuple of int
         Node indices, ascending; the last is the root.
     """
@@ -74,7 +67,7 @@ class Atom:
     nodes: tuple[int, ...]
 
 
-def find_atoms(graph: Graph, labels: Sequence[object]) -> list[Atom]:
+def find_atoms(graph: Graph, labels: Sequence[object], groups: Sequence[Group] = ()) -> list[Atom]:
     """Find the atoms of a scope.
 
     Parameters
@@ -84,20 +77,30 @@ def find_atoms(graph: Graph, labels: Sequence[object]) -> list[Atom]:
     labels : sequence of object
         One a node; a node joins a reader of an equal label only. ``None``: belongs nowhere, never in an atom. With the
         same label for all nodes, the atoms that the operators alone would form.
+    groups : sequence of Group
+        Groups of the scope; those whose members' labels differ are no atoms.
 
     Returns
     -------
     list of Atom
-        Disjoint, in the order of their roots. Linear in nodes and edges; nothing is built where no anchor
-        (Softmax, Shape, DequantizeLinear, ...) is.
+        Disjoint, in the order of their roots. Linear in nodes and edges; nothing is built where there is neither a
+        group nor an anchor (Shape, DequantizeLinear, ...).
     """
+    held = [group for group in groups if len({labels[index] for index in group.nodes}) == 1]
     if _ANCHORS.isdisjoint(graph.op_types):
-        return []
+        return grown(graph, labels, held)
     outputs = frozenset(graph.outputs)
     role = _seed(graph, labels)
     root = list(range(len(graph.nodes)))
+    last: dict[int, int] = {}
+    for atom in grown(graph, labels, held):
+        role.update(dict.fromkeys(atom.nodes, atom.kind))
+        last.update(dict.fromkeys(atom.nodes[:-1], atom.nodes[-1]))
     for node in reversed(graph.nodes):
         index = node.index
+        if index in last:
+            root[index] = root[last[index]]
+            continue
         if labels[index] is None or not outputs.isdisjoint(node.outputs):
             continue
         readers = _live_readers(graph, index, labels)
@@ -108,6 +111,42 @@ def find_atoms(graph: Graph, labels: Sequence[object]) -> list[Atom]:
             root[index] = root[next(iter(readers))]
             role.setdefault(index, taken.pop())
     return _collect(graph, root, role)
+
+
+def grown(graph: Graph, labels: Sequence[object], groups: Sequence[Group]) -> list[Atom]:
+    """Return groups as atoms, each with the nodes before it that it takes where it alone reads them.
+
+    Another group that a group takes becomes part of it. Atoms of one node are left out.
+    """
+    of = {index: number for number, group in enumerate(groups) for index in group.nodes}
+    members = [set(group.nodes) for group in groups]
+    outputs = frozenset(graph.outputs)
+    for number in range(len(groups) - 1, -1, -1):
+        group, inside = groups[number], members[number]
+        waiting = list(inside) if group.takes else []
+        while waiting:
+            for name in graph.nodes[waiting.pop()].inputs:
+                source = graph.producer.get(name)
+                if source is None or source in inside or graph.nodes[source].op_type not in group.takes:
+                    continue
+                node = graph.nodes[source]
+                other = of.get(source)
+                if labels[source] != labels[group.nodes[-1]] or not outputs.isdisjoint(node.outputs):
+                    continue
+                if (other is not None and groups[other].nodes[-1] != source) or groups[number].open:
+                    continue
+                if _live_readers(graph, source, labels) <= inside:
+                    joining = {source} if other is None else members[other]
+                    of.update(dict.fromkeys(joining, number))
+                    waiting.extend(joining - inside)
+                    inside |= joining
+                    if other is not None:
+                        members[other] = set()
+    return [
+        Atom(group.kind, (*sorted(inside - {group.nodes[-1]}), group.nodes[-1]))
+        for group, inside in zip(groups, members, strict=True)
+        if len(inside) > 1
+    ]
 
 
 def _live_readers(graph: Graph, index: int, labels: Sequence[object]) -> set[int]:
@@ -155,34 +194,12 @@ def _seed(graph: Graph, labels: Sequence[object]) -> dict[int, str]:
     for node in graph.nodes:
         if labels[node.index] is None:
             continue
-        if node.op_type == "Softmax":
-            _set(role, reader(node.index), ("MatMul",), "attention")
-        elif node.op_type == "Sqrt":
-            _set(role, reader(node.index), ("Div",), "norm")
-        elif node.op_type == "Erf":
-            total = reader(node.index)
-            if total is not None and total.op_type == "Add":
-                _seed_gelu(role, total, reader)
-        elif node.op_type in _RECURRENT:
+        if node.op_type in _RECURRENT:
             role[node.index] = "recurrent"
-            _set(role, reader(node.index), ("Squeeze", "Transpose", "Reshape"), "recurrent.out")
+            after = reader(node.index)
+            if after is not None and after.op_type in ("Squeeze", "Transpose", "Reshape"):
+                role[after.index] = "recurrent.out"
     return role
-
-
-def _set(role: dict[int, str], node: Node | None, ops: tuple[str, ...], name: str) -> None:
-    """Give a node a role if it is one of the operators."""
-    if node is not None and node.op_type in ops:
-        role[node.index] = name
-
-
-def _seed_gelu(role: dict[int, str], total: Node, reader: Callable[[int], Node | None]) -> None:
-    """Mark the last product of ``x * (1 + erf(x / sqrt 2)) * 0.5``, in either order."""
-    last = first = reader(total.index)
-    if first is not None and first.op_type == "Mul":
-        following = reader(first.index)
-        if following is not None and following.op_type == "Mul":
-            last = following
-        _set(role, last, ("Mul",), "gelu")
 
 
 def _role(reader: Node, reader_role: str, node: Node) -> str:

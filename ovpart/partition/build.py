@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from ovpart.capability.verdict import Verdict
 from ovpart.errors import PlanError
 from ovpart.model.graph import Graph, Model
-from ovpart.partition.atoms import Atom, find_atoms, is_quantised_unit
 from ovpart.partition.boundary import boundaries
 from ovpart.partition.cluster import Line, partition
 from ovpart.partition.costs import CostTable, node_gains
@@ -20,6 +19,7 @@ from ovpart.partition.overruling import Overruling, not_worth
 from ovpart.partition.parts import PART_LIMIT, endless, split
 from ovpart.partition.plan import CONSTANT, DEAD, RUNTIME, Cluster, Label, Plan
 from ovpart.partition.slack import Value
+from ovpart.partition.whole import Held, hold_together
 from ovpart.partition.worth import recolour
 
 FALLBACK = Label("onnxruntime", "CPU")
@@ -91,10 +91,11 @@ def make_plan(
     costs = costs or CostTable()
     draft = _draft(model.graph, verdicts, labels, fallback, costs.unknown_dim, kept)
     _hold_back_endless(draft, part_limit)
-    atoms = _settled_atoms(draft)
+    held = hold_together(model.graph, draft.preds, draft.labels, fallback=draft.fallback, kept=draft.kept)
+    draft.overruled.update(held.overruled)
     inner_gains = {index: nested.gain_us for index, nested in (bodies or {}).items()}
-    line = _line(draft, atoms, join == "connected", min_gain, costs, inner_gains)
-    clusters, places = _clusters(draft, line, part_limit)
+    line = _line(draft, held, join == "connected", min_gain, costs, inner_gains)
+    clusters, places = _clusters(draft, line, part_limit, held.atoms)
     return Plan(
         graph=model.graph,
         device=device,
@@ -159,22 +160,6 @@ def _ordered_kinds(found: Iterable[Label], fallback: Label) -> list[Label]:
     return [*others, fallback]
 
 
-def _settled_atoms(draft: _Draft) -> list[tuple[int, ...]]:
-    """Return the atoms; quantised units with a member that stays on the fallback stay there whole."""
-    everywhere = [None if label is None else 0 for label in draft.labels]
-    units: Sequence[Atom] = find_atoms(draft.graph, everywhere)
-    if not units:
-        return []
-    moved = False
-    for unit in units:
-        if is_quantised_unit(draft.graph, unit):
-            moved |= _hold_back(draft, unit)
-    agreeing = [unit for unit in units if len({draft.labels[i] for i in unit.nodes}) == 1]
-    if moved or len(agreeing) < len(units):
-        units = find_atoms(draft.graph, draft.labels)
-    return [unit.nodes for unit in units]
-
-
 def _hold_back_endless(draft: _Draft, part_limit: int) -> None:
     """Give nodes to the fallback whose bodies, or many inputs, would compile without end."""
     for node in [node for node in draft.graph.nodes if len(node.inputs) > part_limit or node.bodies]:
@@ -187,23 +172,9 @@ def _hold_back_endless(draft: _Draft, part_limit: int) -> None:
             draft.overruled[node.index] = why
 
 
-def _hold_back(draft: _Draft, unit: Atom) -> bool:
-    """Give a quantised unit to the fallback if one of its members is there; return whether a label changed."""
-    labels, nodes = draft.labels, draft.graph.nodes
-    blocker = next((i for i in unit.nodes if labels[i] == draft.fallback), None)
-    others = [i for i in unit.nodes if labels[i] != draft.fallback]
-    if blocker is None or not others or not draft.kept.isdisjoint(others):
-        return False
-    for index in others:
-        labels[index] = draft.fallback
-        told = f"{nodes[blocker].label} ({nodes[blocker].op_type}) is not delegated"
-        draft.overruled[index] = Overruling("quantised unit kept whole", detail=told)
-    return True
-
-
 def _line(
     draft: _Draft,
-    atoms: Sequence[Sequence[int]],
+    held: Held,
     connected: bool,
     min_gain: float,
     costs: CostTable,
@@ -215,7 +186,9 @@ def _line(
         return _values(draft, units)
 
     if min_gain <= 0:
-        return partition(draft.preds, draft.labels, atoms=atoms, values_of=near, connected=connected)
+        return partition(
+            draft.preds, draft.labels, atoms=held.atoms, values_of=near, connected=connected, rooted=held.rooted
+        )
     graph = draft.graph
     engines = [None if label is None else draft.kinds[label].engine for label in draft.labels]
     gains = node_gains(graph, engines, draft.kinds[draft.fallback].engine, costs)
@@ -231,9 +204,10 @@ def _line(
         fallback=draft.fallback,
         min_gain=min_gain,
         costs=costs,
-        atoms=atoms,
+        atoms=held.atoms,
         values_of=near,
         connected=connected,
+        rooted=held.rooted,
     )
     draft.labels = found.labels
     for index, gain in found.gains_us.items():
@@ -265,7 +239,9 @@ def _values(draft: _Draft, near: Sequence[int] | None = None) -> list[Value]:
     return found
 
 
-def _clusters(draft: _Draft, line: Line, part_limit: int) -> tuple[tuple[Cluster, ...], tuple[str, ...]]:
+def _clusters(
+    draft: _Draft, line: Line, part_limit: int, atoms: Sequence[Sequence[int]]
+) -> tuple[tuple[Cluster, ...], tuple[str, ...]]:
     """Return the clusters in running order and the place of each node."""
     graph = draft.graph
     nodes: list[list[int]] = [[] for _ in line.labels]
@@ -274,10 +250,11 @@ def _clusters(draft: _Draft, line: Line, part_limit: int) -> tuple[tuple[Cluster
         if position >= 0:
             nodes[position].append(index)
     clusters = []
+    inside = {index: atom for atom in atoms for index in atom if len({place[i] for i in atom}) == 1}
     crossing = boundaries(graph, draft.preds, place, len(nodes))
     for members, number, (inputs, outputs) in zip(nodes, line.labels, crossing, strict=True):
         label = draft.kinds[number]
-        parts = split(graph, draft.preds, members, part_limit) if label.delegated else ()
+        parts = split(graph, draft.preds, members, part_limit, inside) if label.delegated else ()
         clusters.append(Cluster(cluster_id(graph, members), label, tuple(members), inputs, outputs, parts))
     ids = [cluster.id for cluster in clusters]
     dead, idle = graph.dead, (CONSTANT, DEAD)

@@ -42,6 +42,7 @@ def partition(
     atoms: Sequence[Sequence[int]] = (),
     values_of: ValuesOf | None = None,
     connected: bool = False,
+    rooted: bool = False,
 ) -> Line:
     """Partition nodes into convex groups of one label with an acyclic quotient: as few as possible.
 
@@ -57,6 +58,8 @@ def partition(
         What may cross, in nodes; without it units stay at their earliest positions.
     connected : bool
         Split groups into connected components and merge adjacent ones again where no other path joins them.
+    rooted : bool
+        What is known of the atoms, see :func:`ovpart.partition.units.contract_atoms`.
 
     Returns
     -------
@@ -64,7 +67,7 @@ def partition(
         Two labels, joined: as many groups as any partition must have. Three and more: no two groups can be merged.
         Connected: no two adjacent groups can be merged.
     """
-    units = contract_atoms(preds, labels, atoms)
+    units = contract_atoms(preds, labels, atoms, rooted=rooted)
     positions, line = best_line(units.preds, units.labels)
     kinds = len(set(line))
     bound = len(line) if kinds <= 2 else lower_bound(units.preds, units.labels)

@@ -13,6 +13,7 @@ from ovpart.errors import OptionError
 from ovpart.model.graph import Node
 from ovpart.partition.graphs import quotient
 from ovpart.partition.nested import ScopePlan, scopes
+from ovpart.partition.patterns import find_groups
 from ovpart.partition.plan import Cluster, Label, Plan
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ class Explanation:
         that forbids it to be there.
     path : tuple of str
         Key of a node and name of its body, in turn, from the main scope inwards; empty for nodes of the main scope.
+    group : str
+        What the node is a part of, written out: ``"attention"``, ``"GELU"``, ...; empty if it is not.
+    group_nodes : tuple of str
+        Labels of all nodes of the group, in running order: none is in another cluster, unless the user or an engine
+        says so.
     """
 
     node: str
@@ -75,6 +81,8 @@ class Explanation:
     overruled: str
     blocked: tuple[Blocked, ...]
     path: tuple[str, ...] = ()
+    group: str = ""
+    group_nodes: tuple[str, ...] = ()
 
     @property
     def label(self) -> Label | None:
@@ -90,6 +98,7 @@ def explain(plan: Plan, node: str) -> Explanation:
     place = plan.places[found.index]
     position = next((i for i, cluster in enumerate(plan.clusters) if cluster.id == place), None)
     cluster = None if position is None else plan.clusters[position]
+    group = next((g for g in find_groups(plan.graph) if found.index in g.nodes), None)
     return Explanation(
         node=found.label,
         key=found.key,
@@ -100,6 +109,8 @@ def explain(plan: Plan, node: str) -> Explanation:
         overruled=str(plan.overruled.get(found.index, "")),
         blocked=() if position is None else _Search(plan).blocked(found, position),
         path=scope.path,
+        group=group.kind if group else "",
+        group_nodes=tuple(plan.graph.nodes[i].label for i in group.nodes) if group else (),
     )
 
 

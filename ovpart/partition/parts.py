@@ -8,11 +8,12 @@ chains too: of 200 inputs 1.7 s, of 400 13 s.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ovpart.model.graph import Graph, Node
 from ovpart.partition.overruling import Overruling
 
+Preds = Sequence[Sequence[int]] | Mapping[int, Sequence[int]]
 PART_LIMIT = 200
 """Elementwise nodes connected with each other in one compile: 0.2 s, or 2 s where all read one value besides."""
 NESTING_LIMIT = 8
@@ -34,7 +35,11 @@ VARIADIC = frozenset({"Max", "Mean", "Min", "Sum"})
 
 
 def split(
-    graph: Graph, preds: Sequence[Sequence[int]], nodes: Sequence[int], limit: int = PART_LIMIT
+    graph: Graph,
+    preds: Sequence[Sequence[int]],
+    nodes: Sequence[int],
+    limit: int = PART_LIMIT,
+    atoms: Mapping[int, Sequence[int]] | None = None,
 ) -> tuple[tuple[int, ...], ...]:
     """Split a cluster into parts that run one after the other.
 
@@ -48,6 +53,8 @@ def split(
         The cluster, ascending.
     limit : int
         Elementwise nodes that may be connected with each other within a part.
+    atoms : mapping of int to sequence of int, optional
+        For each node of an atom all nodes of it, the root last: none is cut. An atom of more than the limit is a part.
 
     Returns
     -------
@@ -60,6 +67,36 @@ def split(
     simple = {index: _links(graph.nodes[index]) for index in nodes if graph.nodes[index].op_type in ELEMENTWISE}
     if sum(simple.values()) <= limit:
         return ()
+    held = [index for index in nodes if index in atoms and atoms[index][-1] == index] if atoms else []
+    if atoms and held:
+        units, unit_preds = _contracted(preds, nodes, atoms, held)
+        for root in held:
+            links = sum(simple.pop(index, 0) for index in atoms[root])
+            if links:
+                simple[root] = links
+        parts = _parts(simple, unit_preds, units, limit)
+        whole = [[n for unit in part for n in atoms.get(unit, (unit,))] for part in parts]
+    else:
+        whole = _parts(simple, preds, nodes, limit)
+    return tuple(tuple(sorted(part)) for part in whole) if len(whole) > 1 else ()
+
+
+def _contracted(
+    preds: Sequence[Sequence[int]], nodes: Sequence[int], atoms: Mapping[int, Sequence[int]], roots: Sequence[int]
+) -> tuple[list[int], dict[int, list[int]]]:
+    """Return the nodes of a cluster with atoms at their roots, and what each then reads from."""
+
+    def at(index: int) -> int:
+        return atoms[index][-1] if index in atoms else index
+
+    before = {index: [at(p) for p in preds[index]] for index in nodes if index not in atoms}
+    for root in roots:
+        before[root] = list(dict.fromkeys(at(p) for n in atoms[root] for p in preds[n] if at(p) != root))
+    return [index for index in nodes if index in before], before
+
+
+def _parts(simple: Mapping[int, int], preds: Preds, nodes: Sequence[int], limit: int) -> list[list[int]]:
+    """Return consecutive sets of nodes, in each of which no more than a limit of links are connected."""
     parts: list[list[int]] = [[]]
     head: dict[int, int] = {}
     size: dict[int, int] = {}
@@ -85,7 +122,7 @@ def split(
             for other in touched:
                 head[other] = index
         parts[-1].append(index)
-    return tuple(tuple(sorted(part)) for part in parts) if len(parts) > 1 else ()
+    return parts
 
 
 def endless(node: Node, limit: int = PART_LIMIT) -> Overruling | None:
@@ -126,7 +163,7 @@ def _links(node: Node) -> int:
     return max(1, len(node.inputs) - 1) if node.op_type in VARIADIC else 1
 
 
-def _depth_first(preds: Sequence[Sequence[int]], nodes: Sequence[int]) -> list[int]:
+def _depth_first(preds: Preds, nodes: Sequence[int]) -> list[int]:
     """Return the nodes in a topological order that follows one chain as long as it can: fewer values cross parts."""
     order: list[int] = []
     waiting = set(nodes)

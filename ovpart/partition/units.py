@@ -25,7 +25,7 @@ class Units:
     labels: Labels
 
 
-def contract_atoms(preds: Edges, labels: Labels, atoms: Sequence[Sequence[int]]) -> Units:
+def contract_atoms(preds: Edges, labels: Labels, atoms: Sequence[Sequence[int]], *, rooted: bool = False) -> Units:
     """Contract atoms, giving up those that cannot be placed as one.
 
     An atom is given up where its members' labels disagree. Where contracting closes a cycle (an atom that is not
@@ -40,6 +40,9 @@ def contract_atoms(preds: Edges, labels: Labels, atoms: Sequence[Sequence[int]])
         ``None``: belongs nowhere; such nodes are never in an atom.
     atoms : sequence of sequence of int
         Disjoint sets of nodes.
+    rooted : bool
+        Whether the last node of every atom is the only one that others read, and reads, over others or by itself, all
+        of them. Then no cycle can close, and units keep the numbers of these nodes: as much work as there are atoms.
 
     Returns
     -------
@@ -49,12 +52,9 @@ def contract_atoms(preds: Edges, labels: Labels, atoms: Sequence[Sequence[int]])
     kept = [atom for atom in atoms if len(atom) > 1 and len({labels[node] for node in atom} - {None}) == 1]
     if not kept:
         return Units(range(len(labels)), preds, labels)
-    of = list(range(len(labels)))
-    for atom in kept:
-        head = min(node for node in atom if labels[node] is not None)
-        for node in atom:
-            if labels[node] is not None:
-                of[node] = head
+    if rooted:
+        return _at_roots(preds, labels, kept)
+    of = _heads(labels, kept)
     members = _members(of)
     components = _strong_components(of, members, preds, labels)
     order: list[list[int]] = []
@@ -65,6 +65,42 @@ def contract_atoms(preds: Edges, labels: Labels, atoms: Sequence[Sequence[int]])
         else:
             order.extend([node] for node in nodes)
     return _units(order, preds, labels)
+
+
+def windings(preds: Edges, labels: Labels, atoms: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Return what contracting atoms would close cycles through: sets of nodes, each of several atoms and nodes."""
+    of = _heads(labels, atoms)
+    members = _members(of)
+    components = _strong_components(of, members, preds, labels)
+    return [sorted(n for head in heads for n in members[head]) for heads in components if len(heads) > 1]
+
+
+def _heads(labels: Labels, atoms: Sequence[Sequence[int]]) -> list[int]:
+    """Return for each node the lowest of its atom, or itself."""
+    of = list(range(len(labels)))
+    for atom in atoms:
+        head = min(node for node in atom if labels[node] is not None)
+        for node in atom:
+            if labels[node] is not None:
+                of[node] = head
+    return of
+
+
+def _at_roots(preds: Edges, labels: Labels, atoms: Sequence[Sequence[int]]) -> Units:
+    """Return units that stand where the roots of the atoms stand; nothing stands where their other members do."""
+    of = list(range(len(labels)))
+    unit_preds, unit_labels = list(preds), list(labels)
+    for atom in atoms:
+        root = atom[-1]
+        inside = set(atom)
+        before = {p for node in atom if labels[node] is not None for p in preds[node]}
+        unit_preds[root] = sorted(before - inside)
+        for node in atom[:-1]:
+            if labels[node] is not None:
+                of[node] = root
+                unit_preds[node] = ()
+                unit_labels[node] = None
+    return Units(of, unit_preds, unit_labels)
 
 
 def _members(of: Sequence[int]) -> list[list[int]]:

@@ -47,6 +47,7 @@ def recolour(
     atoms: Sequence[Sequence[int]] = (),
     values_of: ValuesOf | None = None,
     connected: bool = False,
+    rooted: bool = False,
 ) -> Recoloured:
     """Give nodes to the fallback label where a component does not pay, and partition.
 
@@ -57,7 +58,7 @@ def recolour(
 
     Parameters
     ----------
-    preds, labels, atoms, values_of, connected
+    preds, labels, atoms, values_of, connected, rooted
         As for :func:`ovpart.partition.cluster.partition`.
     gain_us : sequence of float
         For each node what it saves per run on its label against the fallback; negative where it loses.
@@ -73,7 +74,7 @@ def recolour(
     coloured = list(labels)
     lost: dict[int, float] = {}
     while True:
-        line = partition(preds, coloured, atoms=atoms, values_of=values_of, connected=connected)
+        line = partition(preds, coloured, atoms=atoms, values_of=values_of, connected=connected, rooted=rooted)
         if min_gain <= 0:
             return Recoloured(coloured, line, lost)
         component = components(preds, coloured, line.positions)

@@ -11,6 +11,8 @@ from ovpart.report.text import WIDTH
 if TYPE_CHECKING:
     from ovpart.partition.explain import Explanation
 
+SHOWN = 6
+"""Members of a group that are named."""
 _IDLE = {
     "constant": "computed once, not at each run: it depends on constants alone",
     "dead": "never computed: no output depends on it",
@@ -35,6 +37,8 @@ def _paragraphs(explanation: Explanation) -> Iterator[str]:
         others = len(cluster.nodes) - 1
         company = f"with {others} other{'' if others == 1 else 's'}" if others else "alone"
         yield f"  place: {cluster.label.engine} {cluster.label.device}, cluster {cluster.id}, {company}"
+    if explanation.group:
+        yield f"  part of: {explanation.group}, with {', '.join(_others(explanation))}"
     source = f" ({verdict.source})" if verdict.source else ""
     yield f"  verdict: {verdict.state.value}: {verdict.reason}"
     yield f"  rule: {verdict.rule}{source}"
@@ -49,6 +53,13 @@ def _paragraphs(explanation: Explanation) -> Iterator[str]:
         yield f"  left behind: {explanation.overruled}"
     for blocked in explanation.blocked:
         yield f"  not in cluster {blocked.cluster}: this path would leave it and come back: {' → '.join(blocked.path)}"
+
+
+def _others(explanation: Explanation) -> list[str]:
+    """Return what else is in a node's group."""
+    names = list(explanation.group_nodes)
+    names.remove(explanation.node)
+    return names if len(names) <= SHOWN else [*names[:SHOWN], f"{len(names) - SHOWN} more"]
 
 
 def _wrapped(paragraph: str) -> list[str]:

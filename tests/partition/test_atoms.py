@@ -13,6 +13,7 @@ from ovpart.model.read import read_model
 from ovpart.partition.atoms import find_atoms, is_quantised_unit
 from ovpart.partition.build import make_plan
 from ovpart.partition.levels import lower_bound
+from ovpart.partition.patterns import find_groups
 from ovpart.partition.units import contract_atoms
 from tests.partition.drawings import DEVICE, ISLAND, NO, YES, names, plan_for
 
@@ -144,11 +145,11 @@ def test_written_out_attention_norm_and_gelu_are_atoms():
           y = Mul(gate, half)
         }"""
     )
-    atoms = find_atoms(model.graph, marks(model))
+    atoms = find_atoms(model.graph, marks(model), find_groups(model.graph))
     found = dict(zip((atom.kind for atom in atoms), keys(model, atoms), strict=True))
-    assert found["attention"] == {"scores", "scaled", "probs", "attended"}
-    assert found["norm"] == {"mean", "centred", "square", "var", "safe", "dev", "normed"}
-    assert found["gelu"] == {"inner", "erf", "plus", "gate", "y"}
+    assert found["attention"] == {"t", "scores", "scaled", "probs", "attended"}
+    assert found["layer normalisation"] == {"mean", "centred", "square", "var", "safe", "dev", "normed"}
+    assert found["GELU"] == {"inner", "erf", "plus", "gate", "y"}
 
 
 def test_recurrent_layer_keeps_the_transposes_around_it():
@@ -208,7 +209,7 @@ def test_atoms_are_disjoint_convex_of_one_label_and_cost_no_cluster(soup):
     scope = read_model(
         onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
     ).graph
-    atoms = [atom.nodes for atom in find_atoms(scope, labels)]
+    atoms = [atom.nodes for atom in find_atoms(scope, labels, find_groups(scope))]
     members = [i for atom in atoms for i in atom]
     assert len(members) == len(set(members))
     preds = [[scope.producer[name] for name in node.reads if name in scope.producer] for node in scope.nodes]
