@@ -6,7 +6,7 @@ What they look like is data: :mod:`ovpart.partition.pattern_rules`. A scope is w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 
@@ -124,33 +124,42 @@ def _around(graph: Graph, anchor: int, search: _Search, taken: Set[int]) -> Grou
 
 def _promising(graph: Graph, anchors: Sequence[Node], search: _Search) -> Iterator[int]:
     """Yield the anchors that are read by an operator of the pattern, or may be the last of a group themselves."""
-    nodes, beside = graph.nodes, search.pattern.beside
-    ops = search.last | SEEN_THROUGH if beside else search.ops
-    readers_of = graph.consumers.get
+    if search.pattern.beside:
+        yield from _beside(graph, anchors, search)
+        return
+    nodes = graph.nodes
     for node in anchors:
-        if node.op_type in search.last:
+        readers = graph.consumers.get(node.outputs[0], ())
+        if node.op_type in search.last or any(nodes[reader].op_type in search.ops for reader in readers):
+            yield node.index
+
+
+def _beside(graph: Graph, anchors: Sequence[Node], search: _Search) -> Iterator[int]:
+    """Yield the anchors whose reader reads also what the anchor does, or what a node shortly before it does."""
+    nodes, readers_of, maker_of = graph.nodes, graph.consumers.get, graph.producer.get
+    ops, steps = search.ops, range(search.pattern.beside - 1)
+    for node in anchors:
+        after = readers_of(node.outputs[0], ())
+        values = node.inputs
+        if _shared(after, values, readers_of):
             yield node.index
             continue
-        for reader in readers_of(node.outputs[0], ()):
-            following = nodes[reader]
-            if following.op_type in ops and (not beside or _is_beside(graph, node, following, beside)):
+        for _ in steps:
+            source = maker_of(values[0])
+            if source is None or nodes[source].op_type not in ops or not nodes[source].inputs:
+                break
+            values = nodes[source].inputs
+            if _shared(after, values, readers_of):
                 yield node.index
                 break
 
 
-def _is_beside(graph: Graph, anchor: Node, last: Node, far: int) -> bool:
-    """Whether a node reads what the anchor does, or what a node shortly before it does."""
-    if last.op_type in SEEN_THROUGH:
-        return True
-    values = anchor.inputs
-    operands = last.inputs
-    for _ in range(far):
-        for value in values:
-            if value in operands:
+def _shared(after: Sequence[int], values: Sequence[str], readers_of: Callable[[str], Sequence[int] | None]) -> bool:
+    """Whether some nodes read one of some values."""
+    for value in values:
+        for reader in readers_of(value) or ():
+            if reader in after:
                 return True
-        source = graph.producer.get(values[0])
-        if source is None or not (values := graph.nodes[source].inputs):
-            return False
     return False
 
 
