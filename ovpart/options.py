@@ -216,6 +216,23 @@ class Options:
         "them again. Made if it is not there. Without it nothing is kept.",
         planning=False,
     )
+    share_ep_contexts: bool = _option(
+        conversions.flag,
+        False,
+        "true or false",
+        "Share with the other sessions of this process that say so: files are mapped once, a cluster that is the same "
+        "to the bit, for the same device and with the same settings, is compiled once, and compiled clusters are "
+        "written into one file of blobs in a folder. The report says what was shared. A cluster that is shared runs in "
+        "the streams of the session that compiled it: with one stream, one run at a time.",
+        planning=False,
+    )
+    stop_share_ep_contexts: bool = _option(
+        conversions.flag,
+        False,
+        "true or false",
+        "With `share_ep_contexts`: this session is the last one that shares with those before it.",
+        planning=False,
+    )
     model_priority: str | None = _option(
         conversions.one_of("LOW", "MEDIUM", "HIGH", "DEFAULT"),
         None,

@@ -36,6 +36,7 @@ from ovpart.placement.form import Form
 from ovpart.placement.given_plan import given_plan
 from ovpart.placement.known_operators import refuse_unknown_operators
 from ovpart.placement.override_forms import OverrideForms
+from ovpart.placement.sharing.group import begin, settled
 from ovpart.placement.static_forms import StaticForms
 from ovpart.placement.verification.verifying import Verifying
 from ovpart.planning import edits_of, plan_model
@@ -124,7 +125,8 @@ class Session(Verifying):
         self._options = resolve({"device": device, **options, **set_by_pool})
         self._options = replace(self._options, pooled=frozenset(set_by_pool))
         self._table = load_table(self._options.table)
-        self._engines = make_engines(self._options)
+        engines = make_engines(self._options)
+        self._engines = replace(engines, sharing=begin(self._options))
         read = open_model(model, self._engines, edits_of(self._options, edits))
         self._model, self._engines = with_contexts(
             with_sizes(read, self._options.free_dimensions), self._engines, context_check
@@ -164,6 +166,7 @@ class Session(Verifying):
         self._check = FeedCheck(inputs, [port(name, graph.type_of(name)) for name in graph.overridable])
         if pool is not None:
             pool.add(self)
+        settled(self._engines.sharing, self._options)
         _log.info("%s", self.report.line())
 
     def run(
@@ -259,6 +262,7 @@ class Session(Verifying):
             variants=None if self._static is None else self._static.counts,
             inside=self._form.inside(),
             evidence=None if (kept := self._notebook.kept()) is None else EvidenceFact(*kept),
+            sharing=None if self._engines.sharing is None else self._engines.sharing.facts(),
             table_differs=differences(self._table.measured_with),
             pool=self.share,
         )
@@ -318,6 +322,8 @@ class Session(Verifying):
         if self._static is not None:
             self._static.close()
         self._engines.trials.close()
+        if self._engines.sharing is not None:
+            self._engines.sharing.close()
 
     def __enter__(self) -> Session:
         return self

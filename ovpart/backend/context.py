@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import struct
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,7 +140,7 @@ def digest(blob: bytes | memoryview) -> str:
     return hashlib.sha256(blob).hexdigest()
 
 
-def pack(blobs: Mapping[str, bytes]) -> bytes:
+def pack(blobs: Mapping[str, bytes | memoryview]) -> bytes:
     """Return the container of some blobs.
 
     Parameters
@@ -146,6 +148,22 @@ def pack(blobs: Mapping[str, bytes]) -> bytes:
     blobs : mapping of str to bytes
         Partition name → blob.
     """
+    return b"".join(_pieces(blobs))
+
+
+def write_container(path: Path, blobs: Mapping[str, bytes | memoryview]) -> None:
+    """Write a container into a file, in place of what stands there: who has that one mapped goes on reading it."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        with fresh.open("wb") as file:
+            file.writelines(_pieces(blobs))
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _pieces(blobs: Mapping[str, bytes | memoryview]) -> Iterator[bytes | memoryview]:
+    """Yield what a container consists of, one after the other."""
     index_size, start = -1, 0
     index = b""
     while len(index) != index_size:  # offsets are part of the index, whose size they depend on
@@ -156,11 +174,10 @@ def pack(blobs: Mapping[str, bytes]) -> bytes:
             entries[name] = {"data_offset": at, "size": len(blob)}
             at = _aligned(at + len(blob))
         index = bson.encode({"version": "1.0.0", "producer": PRODUCER, "blob_metadata_map": entries})
-    parts = [_HEADER.pack(_MAGIC, 1, _HEADER.size, _HEADER.size, len(index)), index]
-    parts.append(bytes(start - _HEADER.size - len(index)))
+    yield from (_HEADER.pack(_MAGIC, 1, _HEADER.size, _HEADER.size, len(index)), index)
+    yield bytes(start - _HEADER.size - len(index))
     for blob in blobs.values():
-        parts += [blob, bytes(_aligned(len(blob)) - len(blob))]
-    return b"".join(parts)
+        yield from (blob, bytes(_aligned(len(blob)) - len(blob)))
 
 
 def _aligned(size: int) -> int:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ovpart.compat.contexts import PREFIX
+from ovpart.compat.contexts import PREFIX, SHARING, sharing_asked
 from ovpart.compat.session_options import SessionOptions
 from ovpart.compat.values import to_array
 from ovpart.compat.warn import warn
@@ -27,7 +27,7 @@ RECORD = "session.record_ep_graph_assignment_info"
 PRIORITY = "ovpart.model_priority"
 """The entry for the option of that name, where providers have none."""
 _FOR_FILES = "session.optimized_model_external_initializers_"
-_HANDLED = frozenset({_FOLDER, _NO_CPU, _FORMAT, RECORD, PRIORITY})
+_HANDLED = frozenset({_FOLDER, _NO_CPU, _FORMAT, RECORD, PRIORITY, *SHARING})
 
 
 def applied(options: Any, disabled_optimizers: Sequence[str] = ()) -> dict[str, Any]:
@@ -138,6 +138,7 @@ def _added(options: SessionOptions) -> dict[str, Any]:
         keywords["edits"] = edits
     if entries.get(PRIORITY):
         keywords["model_priority"] = entries[PRIORITY].upper()
+    keywords |= sharing_asked(entries)
     if entries.get(_NO_CPU, "0") == "1":
         keywords["disable_fallback"] = ("onnxruntime",)
     if options.custom_op_libraries:

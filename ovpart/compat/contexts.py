@@ -12,6 +12,8 @@ from ovpart.errors import OptionError
 if TYPE_CHECKING:
     from ovpart.session import Session
 
+SHARING = {"ep.share_ep_contexts": "share_ep_contexts", "ep.stop_share_ep_contexts": "stop_share_ep_contexts"}
+"""Entries that are options of a session."""
 PREFIX = "ep.context_"
 """Of the entries that are meant here; onnxruntime's islands do not get them."""
 _FLAGS = {"0": False, "1": True}
@@ -49,6 +51,11 @@ def write_if_asked(session: Session, entries: Mapping[str, str]) -> tuple[Path, 
     for name in unknown:
         warn(f"the config entry {name}={entries[name]!r} has no effect")
     return session.save_context(path, embed=_flag(entries, "ep.context_embed_mode"))
+
+
+def sharing_asked(entries: Mapping[str, str]) -> dict[str, bool]:
+    """Return the options that entries stand for; raises OptionError where one is not 0 or 1."""
+    return {option: _flag(entries, entry) for entry, option in SHARING.items() if entry in entries}
 
 
 _KNOWN = ("ep.context_enable", "ep.context_embed_mode", "ep.context_file_path")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,8 @@ MEMORY_TAG = "_ORT_MEM_ADDR_"
 """Marks an address in this process's memory as "location" (onnxruntime): never followed."""
 
 
+OpenFile = Callable[[str, str], "np.ndarray"]
+"""Called with a path and the subject of error messages; returns the file mapped (:func:`map_file`)."""
 NO_CONTENTS: Mapping[str, bytes] = {}
 
 
@@ -36,10 +38,15 @@ class Files:
         The model's folder; ``None`` for models that come from memory, which have no place to look at.
     contents : mapping of str to bytes
         What stands in the files of some locations: those are not looked for.
+    open_file : callable, optional
+        Maps a file; by default each model has maps of its own.
     """
 
-    def __init__(self, folder: Path | None, contents: Mapping[str, bytes] = NO_CONTENTS) -> None:
+    def __init__(
+        self, folder: Path | None, contents: Mapping[str, bytes] = NO_CONTENTS, open_file: OpenFile | None = None
+    ) -> None:
         self.folder = folder
+        self._open_file = open_file or map_file
         self._contents = {location: writeable(data) for location, data in contents.items()}
         self._maps: dict[str, np.ndarray] = {}
 
@@ -104,7 +111,7 @@ class Files:
                 "Copy the file there if you trust it."
             )
         if path not in self._maps:
-            self._maps[path] = map_file(path, subject)
+            self._maps[path] = self._open_file(path, subject)
         return self._maps[path]
 
 

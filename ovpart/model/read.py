@@ -13,7 +13,7 @@ from ovpart.model.build import Builder
 from ovpart.model.collector import without_collector
 from ovpart.model.conflicts import refuse_conflicts
 from ovpart.model.edits import NO_EDITS, Edits, edit
-from ovpart.model.external import Files
+from ovpart.model.external import Files, OpenFile, map_file
 from ovpart.model.functions import inline_functions
 from ovpart.model.graph import Graph, Model, Node
 from ovpart.model.infer import infer
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     import onnx
 
 
-def read_model(model: str | os.PathLike[str] | bytes | onnx.ModelProto, edits: Edits = NO_EDITS) -> Model:
+def read_model(
+    model: str | os.PathLike[str] | bytes | onnx.ModelProto, edits: Edits = NO_EDITS, open_file: OpenFile = map_file
+) -> Model:
     """Read, validate and type a model.
 
     Parameters
@@ -36,6 +38,8 @@ def read_model(model: str | os.PathLike[str] | bytes | onnx.ModelProto, edits: E
         A file is mapped, not read: data of large tensors stays where it lies. It must not change while it is in use.
     edits : Edits, optional
         What is changed about it.
+    open_file : callable, optional
+        Maps the file and those of its external data; by default each model has maps of its own.
 
     Returns
     -------
@@ -48,7 +52,7 @@ def read_model(model: str | os.PathLike[str] | bytes | onnx.ModelProto, edits: E
         Where the model is broken or refers to what it must not; the message names the culprit.
     """
     with without_collector():
-        return _model(open_source(model), edits)
+        return _model(open_source(model, open_file), edits, open_file)
 
 
 def unknown_operators(model: Model) -> tuple[Node, ...]:
@@ -64,7 +68,7 @@ def _unknown(graph: Graph) -> Iterator[Node]:
             yield from _unknown(body)
 
 
-def _model(source: Source, edits: Edits) -> Model:
+def _model(source: Source, edits: Edits, open_file: OpenFile) -> Model:
     """Turn a skeleton into a model."""
     if edits:
         edit(source.proto, edits)
@@ -72,7 +76,7 @@ def _model(source: Source, edits: Edits) -> Model:
     proto = inline_functions(source.proto)
     opsets = opset_versions(proto, source.what) if proto is not source.proto else given_opsets
     folder = edits.folder or (source.path.parent if source.path is not None else None)
-    tensors = Tensors(source.stored, Files(folder, edits.files))
+    tensors = Tensors(source.stored, Files(folder, edits.files, open_file))
     tensors.graph(proto.graph, apart=True)
     builder = Builder(opsets, tensors)
     graph = builder.main(proto.graph)

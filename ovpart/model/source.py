@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ovpart.errors import ModelError
-from ovpart.model.external import map_file
+from ovpart.model.external import OpenFile, map_file
 from ovpart.model.weights import Stored, writeable
 from ovpart.model.wire import WireError, mark_stub, skeleton
 
@@ -51,7 +51,7 @@ class Source:
     content: bytes
 
 
-def open_source(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Source:
+def open_source(model: str | os.PathLike[str] | bytes | onnx.ModelProto, open_file: OpenFile = map_file) -> Source:
     """Map or take a model, and parse all of it but the data of large tensors.
 
     Raises
@@ -65,7 +65,7 @@ def open_source(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Sour
         path = Path(model)
         if path.is_dir():
             raise ModelError(f"{str(path)!r} is a folder; a model is one .onnx file in it")
-        buffer = map_file(str(path), f"model {path.name!r}")
+        buffer = open_file(str(path), f"model {path.name!r}")
         if not buffer.size:
             raise ModelError(f"model {str(path)!r} is an empty file")
         return _parsed(path, path, repr(path.name), buffer)

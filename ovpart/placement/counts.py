@@ -16,7 +16,7 @@ class Counts:
         self._lock = threading.Lock()
         self._by_engine: dict[str, dict[str, int]] = {}
 
-    def add(self, engine: str, made: Executable, *, loaded: bool = False) -> None:
+    def add(self, engine: str, made: Executable, *, loaded: bool = False, shared: bool = False) -> None:
         """Count an executable.
 
         Parameters
@@ -27,13 +27,19 @@ class Counts:
             What it gave. One that came out of the engine's own cache says so by ``from_cache``.
         loaded : bool
             Whether it came from a blob that was handed to the engine.
+        shared : bool
+            Whether it is another session's: nothing was made.
         """
-        how = "loaded" if loaded else "cached" if getattr(made, "from_cache", False) else "compiled"
+        made_here = "loaded" if loaded else "cached" if getattr(made, "from_cache", False) else "compiled"
+        how = "shared" if shared else made_here
         with self._lock:
             mine = self._by_engine.setdefault(engine, dict.fromkeys(("compiled", "cached", "loaded"), 0))
-            mine[how] += 1
+            mine[how] = mine.get(how, 0) + 1
 
     def as_data(self) -> dict[str, dict[str, int]]:
-        """Return engine → ``compiled``, ``cached`` (taken from the engine's cache), ``loaded`` (from a blob)."""
+        """Return engine → ``compiled``, ``cached`` (taken from the engine's cache), ``loaded`` (from a blob).
+
+        ``shared`` (taken from another session) is among them where that has happened.
+        """
         with self._lock:
             return {engine: dict(counts) for engine, counts in self._by_engine.items()}

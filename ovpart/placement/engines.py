@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -20,6 +20,8 @@ from ovpart.partition.plan import RUNTIME, Label
 from ovpart.placement.counts import Counts
 from ovpart.placement.devices.presence import present
 from ovpart.placement.devices.settings import EMULATING_DEVICE, Properties, settle
+from ovpart.placement.sharing.content import Content, content_of_cut, content_of_file, content_of_model, place_of
+from ovpart.placement.sharing.group import Sharing
 from ovpart.placement.trial.trials import TrialExecutable, Trials
 from ovpart.planning import DEVICE_ENGINE, FALLBACK
 from ovpart.runtime.oversight import Oversight
@@ -64,6 +66,8 @@ class Engines:
         What was compiled, and what was not because it had been before.
     oversight : Oversight
         How runs are watched.
+    sharing : Sharing or None
+        What is had in common with other sessions; ``None`` where nothing is.
     """
 
     options: Options
@@ -74,6 +78,7 @@ class Engines:
     contexts: Mapping[str, memoryview | Path] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     oversight: Oversight = field(default_factory=Oversight, compare=False)
+    sharing: Sharing | None = field(default=None, compare=False)
 
     def backend_of(self, label: Label) -> Backend:
         """Return the backend behind a label."""
@@ -122,9 +127,9 @@ class Engines:
         """Compile a cut for a label; raises :class:`ovpart.errors.CompileError`."""
         if self.options.enable_qdq_optimizer and label.device.partition(".")[0] == "NPU":
             cut = without_idle_pairs(cut)
-        made = self.backend_of(label).compile(cut, self.device_of(label), self.settings_of(label, alone=alone))
-        self.counts.add(label.engine, made)
-        return made
+        engine, device, settings = self.backend_of(label), self.device_of(label), self.settings_of(label, alone=alone)
+        content = None if self.sharing is None else content_of_cut(cut)
+        return self._made(label, content, settings, lambda: engine.compile(cut, device, settings))
 
     def try_out(self, cut: Cut, label: Label) -> TrialExecutable:
         """Compile a cut for a label in the process for trials; raises :class:`ovpart.errors.CompileError`."""
@@ -134,23 +139,44 @@ class Engines:
 
     def compile_whole(self, model: Model, label: Label) -> Executable:
         """Compile the untouched model for a label; raises :class:`ovpart.errors.CompileError`."""
-        settings = self.settings_of(label, alone=True)
-        made = self.backend_of(label).compile_whole(model, self.device_of(label), settings)
-        self.counts.add(label.engine, made)
-        return made
+        engine, device, settings = self.backend_of(label), self.device_of(label), self.settings_of(label, alone=True)
+        content = None if self.sharing is None else content_of_model(model)
+        return self._made(label, content, settings, lambda: engine.compile_whole(model, device, settings))
 
     def load(self, key: str, cut: Cut, label: Label) -> Executable:
         """Take up the blob of an EPContext node; raises :class:`ovpart.errors.CompileError` where it does not fit."""
         for node in cut.proto.graph.node:
             del node.attribute[:]  # the cut's copy of the blob, which nothing reads
-        engine, found = self.backend_of(label), self.contexts[key]
+        engine, device, settings = self.backend_of(label), self.device_of(label), self.settings_of(label)
+        found, content = self.contexts[key], None
         if not isinstance(found, Path):
-            made = engine.load(found, cut, self.device_of(label), self.settings_of(label))
-        elif isinstance(engine, ReadsFiles):
-            made = engine.compile_file(found, self.device_of(label), self.settings_of(label), cut)
-        else:
+            if self.sharing is not None:
+                import numpy as np
+
+                content = content_of_cut(cut, np.frombuffer(found, dtype=np.uint8))
+            return self._made(label, content, settings, lambda: engine.load(found, cut, device, settings), loaded=True)
+        if not isinstance(engine, ReadsFiles):
             raise CompileError(f"{label.engine} reads no files of its own: {found.name}", stage="load")
-        self.counts.add(label.engine, made, loaded=not isinstance(found, Path))
+        content = None if self.sharing is None else content_of_file(found, cut)
+        return self._made(label, content, settings, lambda: engine.compile_file(found, device, settings, cut))
+
+    def _made(
+        self,
+        label: Label,
+        content: Content | None,
+        settings: Mapping[str, object],
+        make: Callable[[], Executable],
+        *,
+        loaded: bool = False,
+    ) -> Executable:
+        """Return what `make` makes, or what another session has made of the same content in the same place."""
+        there = False
+        if self.sharing is None or content is None:
+            made = make()
+        else:
+            place = place_of(label.engine, self.backend_of(label), self.device_of(label), settings)
+            made, there = self.sharing.executable(content, place, make)
+        self.counts.add(label.engine, made, loaded=loaded, shared=there)
         return made
 
 

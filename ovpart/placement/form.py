@@ -39,6 +39,7 @@ from ovpart.placement.realise import (
     inside_of_plan,
     realise,
     with_current_bodies,
+    without_engines,
 )
 from ovpart.placement.verification.findings import Verification
 from ovpart.placement.verification.first_run import FIRST_RUN, wrong_here
@@ -121,6 +122,7 @@ class Form:
         self._won_guards: tuple[Guard, ...] = ()
         self._measured = measured
         self._on_trial = False
+        self._closed = False
         self._unchecked = False
         self._replans = 0
         self._outcome: Outcome | None = None
@@ -156,6 +158,8 @@ class Form:
     @property
     def realised(self) -> Realised | None:
         """The plan with its executables; ``None`` until the first run has shown the ranks that it waits for."""
+        if self._closed:
+            raise RunError(CLOSED)
         return self._realised
 
     @property
@@ -213,7 +217,7 @@ class Form:
             self._first_run(feeds[0], None)
         with self._lock:
             model, realised, schedule = self._model, self._realised, self._schedule
-        if realised is None or schedule is None:
+        if self._closed or realised is None or schedule is None:
             raise RunError(CLOSED)
         return verify_plan(model, realised, self._engines, schedule, feeds, asked)
 
@@ -236,8 +240,10 @@ class Form:
         for schedule in (self._schedule, self._plain):
             if schedule is not None:
                 schedule.close()
+        self._rival, self._closed = None, True
         if self._realised is not None:
             close_bodies(self._realised)
+            self._realised = without_engines(self._realised)
 
     def _plan_anew(self, demotions: Sequence[Demotion]) -> Plan:
         self._replans += 1

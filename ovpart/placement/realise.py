@@ -215,6 +215,12 @@ def close_bodies(realised: Realised) -> None:
                 executable.close()
 
 
+def without_engines(realised: Realised) -> Realised:
+    """Return what is left of a plan when its executables are let go of: what its bodies have counted."""
+    bodies = {key: parts for key, parts in realised.executables.items() if key[1] == RUNTIME}
+    return replace(realised, executables=bodies)
+
+
 def compile_cluster(model: Model, cluster: Cluster, engines: Engines, *, alone: bool = False) -> tuple[Executable, ...]:
     """Compile the parts of one cluster.
 

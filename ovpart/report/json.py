@@ -70,6 +70,7 @@ def as_data(report: Report) -> dict[str, Any]:
         "pool": None if report.pool is None else asdict(report.pool),
         "variants": None if report.variants is None else dict(report.variants),
         "compiles": {engine: dict(counts) for engine, counts in report.compiles.items()},
+        "sharing": None if report.sharing is None else asdict(report.sharing),
         "scopes": [_scope(scope) for scope in report.scopes],
         "executed_flops": report.executed_flops,
     }

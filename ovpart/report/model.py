@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ovpart.options import Options
     from ovpart.placement.nested import Path as ScopePath
     from ovpart.placement.nested import ScopeState
+    from ovpart.placement.sharing.group import Shared
     from ovpart.report.gather import WhatIf
 
 
@@ -87,6 +88,8 @@ class Report:
         Where the packages and the processor are not those that the support table was measured with.
     pool : PoolFact or None
         What the session has of a pool; ``None`` where it is in none.
+    sharing : Shared or None
+        What is shared with other sessions; ``None`` where that was not asked for.
     """
 
     model: str
@@ -117,6 +120,7 @@ class Report:
     scopes: tuple[ScopeFact, ...] = ()
     executed_flops: float | None = None
     pool: PoolFact | None = None
+    sharing: Shared | None = None
 
     @property
     def coverage(self) -> float:
@@ -215,6 +219,7 @@ def make_report(
     inside: Mapping[ScopePath, ScopeState] | None = None,
     table_differs: Sequence[Difference] = (),
     pool: PoolFact | None = None,
+    sharing: Shared | None = None,
 ) -> Report:
     """Gather the facts of a plan and of its runs.
 
@@ -228,7 +233,7 @@ def make_report(
         The effective options.
     demotions : sequence of Demotion
         What engines refused.
-    engines, planning_ms, emulated_on, runs, evidence, compiles, variants, table_differs, pool : optional
+    engines, planning_ms, emulated_on, runs, evidence, compiles, variants, table_differs, pool, sharing : optional
         As in :class:`Report`, where known.
     what_if : callable, optional
         Makes the plan anew as if the nodes with these indices were supported; by default the plan's own labels are
@@ -274,6 +279,7 @@ def make_report(
         scopes=scopes_of(plan, inside or {}),
         executed_flops=executed_share(plan, inside or {}),
         pool=pool,
+        sharing=sharing,
     )
 
 

@@ -246,6 +246,8 @@ def _runs(report: Report) -> Iterator[str]:
     if spared["cached"] or spared["loaded"]:
         told = ((spared["loaded"], "loaded as compiled before"), (spared["cached"], "from openvino's cache"))
         yield ", ".join([f"compiled: {spared['compiled']}", *(f"{number} {how}" for number, how in told if number)])
+    if report.sharing is not None:
+        yield from _wrapped(report.sharing.in_words(), "", "  ")
     if report.variants is not None:
         counted = [f"{number} {how.replace('_', ' ')}" for how, number in report.variants.items()]
         yield f"forms of fixed shapes: {', '.join(counted)}"

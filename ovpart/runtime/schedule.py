@@ -160,7 +160,7 @@ class Schedule:
 
     def close(self) -> None:
         """Let go of requests and executables. Runs under way come to their end; later ones raise RunError."""
-        self._run_feed = None
+        self._run_feed = self._on_failure = None  # both may hold on to executables
         self._pool.close()
         self._held.close()
         self._binder.close()

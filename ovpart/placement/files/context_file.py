@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ovpart.backend import context as ep
 from ovpart.backend.cut import ir_version_for, make_cut, value_info
 from ovpart.errors import CompileError, OptionError, OvpartWarning
+from ovpart.model.external import map_file
 from ovpart.partition.boundary import boundary
 from ovpart.placement.files.contexts import comparable
 
@@ -31,11 +32,12 @@ _LARGEST_PROTO = 2_000_000_000
 
 @dataclass(slots=True)
 class _File:
-    """What the file is collected in."""
+    """What the file is collected in; `others` are the blobs that sessions which share have written beside it."""
 
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     initializers: dict[str, onnx.TensorProto] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
+    others: Mapping[str, memoryview] = field(default_factory=dict)
     contexts: list[tuple[ep.Context, Sequence[str], Sequence[str]]] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     crossing: dict[str, None] = field(default_factory=dict)
@@ -61,7 +63,8 @@ def write_context(
     engines : Engines
         Of the session.
     path : Path
-        The file to write; blobs that are not embedded go into ``STEM_OpenVINOExecutionProvider.bin`` beside it.
+        The file to write; blobs that are not embedded go into ``STEM_OpenVINOExecutionProvider.bin`` beside it, or,
+        of sessions that share, into the one that the first of them has written in that folder.
     embed : bool
         Whether the blobs go into the model itself.
     sign : callable, optional
@@ -79,8 +82,6 @@ def write_context(
     OptionError
         If the plan waits for a run, the device is emulated, or the file would be larger than protobuf allows.
     """
-    import onnx
-
     if realised is None or realised.on_trial:
         raise OptionError("the plan waits for what only a run shows (ranks, a trial): run the session once, then save")
 
@@ -88,7 +89,29 @@ def write_context(
         raise OptionError(
             f"device {engines.options.device!r} is emulated: what is compiled is for the CPU. Compile where it is"
         )
-    file = _File()
+    group = None if embed or engines.sharing is None else engines.sharing.group
+    if group is None:
+        return _write(realised, original, engines, path, embed, sign, None)
+    with group.writing:
+        folder = path.resolve().parent
+        written = _write(realised, original, engines, path, embed, sign, group.blob_files.get(folder))
+        group.blob_files.update(dict.fromkeys((folder,) if len(written) > 1 else (), written[-1]))
+        return written
+
+
+def _write(
+    realised: Realised,
+    original: Model,
+    engines: Engines,
+    path: Path,
+    embed: bool,
+    sign: Sign | None,
+    shared: Path | None,
+) -> tuple[Path, ...]:
+    """Write the model, and its blobs beside it: into a file of its own, or to those in a file that is shared."""
+    import onnx
+
+    file = _File(others=_blobs_in(shared))
     for cluster in realised.plan.clusters:
         if cluster.is_island:
             _add_island(file, realised.model, cluster)
@@ -99,9 +122,9 @@ def write_context(
             f"{original.name}: nothing is delegated, so that no compiled cluster is in {path.name}; min_gain=0 "
             "delegates what does not pay too",
             OvpartWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
-    blob_file = path.with_name(f"{path.stem}_{ep.SOURCE}.bin")
+    blob_file = shared or path.with_name(f"{path.stem}_{ep.SOURCE}.bin")
     _add_contexts(file, embed, blob_file.name)
     proto = _proto(file, realised.model, original)
     if proto.ByteSize() > _LARGEST_PROTO:
@@ -109,8 +132,17 @@ def write_context(
     onnx.save(proto, path)
     if embed or not file.blobs:
         return (path,)
-    blob_file.write_bytes(ep.pack(file.blobs))
+    if not file.blobs.keys() <= file.others.keys():
+        ep.write_container(blob_file, {**file.others, **file.blobs})
     return (path, blob_file)
+
+
+def _blobs_in(shared: Path | None) -> Mapping[str, memoryview]:
+    """Return the blobs of a file that is to get more of them."""
+    if shared is None or not shared.is_file():
+        return {}
+    mapped: Any = map_file(str(shared), f"the blobs' file {shared.name!r}")
+    return ep.unpack(memoryview(mapped)) or {}
 
 
 def _add_island(file: _File, model: Model, cluster: Cluster) -> None:
@@ -147,6 +179,8 @@ def _add_delegated(
             )
         # A hash of the content alone may stand twice in a model; its first output stands in it once.
         name = f"{ep.SOURCE}_{cluster.id}_{realised.model.graph.producer[outputs[0]]}"
+        if name in file.others and ep.digest(file.others[name]) != ep.digest(blob):
+            name = f"{name}_{ep.digest(blob)[:12]}"  # a model of the same form, with other weights
         context = _context(name, realised, original, cluster, number, blob, engines)
         if sign is not None:
             context = replace(context, notes={**context.notes, "signature": sign(name, blob)})

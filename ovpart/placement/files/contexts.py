@@ -15,6 +15,7 @@ from ovpart.capability.priority import compiled_before
 from ovpart.capability.target import parse_target
 from ovpart.errors import CompileError, ModelError, OptionError, OvpartError, OvpartWarning
 from ovpart.model.edits import NO_EDITS, Edits
+from ovpart.model.external import OpenFile, map_file
 from ovpart.model.read import read_model
 from ovpart.partition.plan import Label
 from ovpart.placement.files.ir import is_ir, read_ir
@@ -51,10 +52,15 @@ def open_model(
         If it is broken, or not there.
     """
     if not is_ir(model) or not isinstance(model, str | os.PathLike):
-        return read_model(model, edits)
+        return read_model(model, edits, opened_by(engines))
     device = parse_target(engines.options.device).labels[0]
     made = read_model(read_ir(model, engines.backend_of(Label(DEVICE_ENGINE, device))))
     return replace(made, path=Path(model), name=Path(model).name)
+
+
+def opened_by(engines: Engines) -> OpenFile:
+    """Return what maps files for a session."""
+    return map_file if engines.sharing is None else engines.sharing.open_file
 
 
 def with_contexts(model: Model, engines: Engines, check: Check | None = None) -> tuple[Model, Engines]:
@@ -95,7 +101,7 @@ def with_contexts(model: Model, engines: Engines, check: Check | None = None) ->
         stale = _stale(context, engine, engines.options.device)
         if stale is None:
             continue
-        original = _original(model, context)
+        original = _original(model, context, opened_by(engines))
         if original is None:
             raise CompileError(
                 f"{model.name}, cluster {context.partition!r}: {stale}. Compile the model again here "
@@ -110,7 +116,8 @@ def with_contexts(model: Model, engines: Engines, check: Check | None = None) ->
     _warn_of_no_effect(engines, model)
     # What selects nodes of the original may mean none of these.
     options = replace(engines.options, exclude=(), pin=())
-    return model, replace(engines, options=options, contexts=_blobs(model, contexts, check))
+    blobs = _blobs(model, contexts, check, opened_by(engines))
+    return model, replace(engines, options=options, contexts=blobs)
 
 
 def _refuse_others(model: Model, contexts: Mapping[str, ep.Context]) -> None:
@@ -164,7 +171,7 @@ def _stale(context: ep.Context, engine: Backend, device: str) -> str | None:
     return None
 
 
-def _original(model: Model, context: ep.Context) -> Model | None:
+def _original(model: Model, context: ep.Context, open_file: OpenFile) -> Model | None:
     """Return the model that was compiled, where it lies beside this one and is the same still."""
     name, wanted = context.original, context.notes.get("model")
     if not name or not wanted or model.path is None or name != Path(name).name or name in (".", ".."):
@@ -173,14 +180,14 @@ def _original(model: Model, context: ep.Context) -> Model | None:
     if not path.is_file():
         return None
     try:
-        found = read_model(path)
+        found = read_model(path, NO_EDITS, open_file)
     except OvpartError as error:
         _log.info("the original %s cannot be read: %s", path, error)
         return None
     return found if found.fingerprint == wanted else None
 
 
-def _blobs(model: Model, contexts: Mapping[str, ep.Context], check: Check | None) -> Blobs:
+def _blobs(model: Model, contexts: Mapping[str, ep.Context], check: Check | None, open_file: OpenFile) -> Blobs:
     folder = None if model.path is None else model.path.parent
     files: dict[Path, memoryview] = {}
     embedded: dict[str, memoryview] = {}
@@ -198,7 +205,7 @@ def _blobs(model: Model, contexts: Mapping[str, ep.Context], check: Check | None
         else:
             path = ep.file_of(context, folder)
             if path not in files:
-                files[path] = _mapped(path)
+                files[path] = _mapped(path, open_file)
             packed = ep.unpack(files[path])
             blob = files[path] if packed is None else packed.get(context.partition)
         if blob is None:
@@ -211,12 +218,10 @@ def _blobs(model: Model, contexts: Mapping[str, ep.Context], check: Check | None
     return found
 
 
-def _mapped(path: Path) -> memoryview:
-    import numpy as np
-
+def _mapped(path: Path, open_file: OpenFile) -> memoryview:
     if path.stat().st_size == 0:
         raise CompileError(f"the blobs' file {path.name!r} is empty: compile the model again", stage="load")
-    mapped: Any = np.memmap(path, dtype=np.uint8, mode="c")  # openvino wants writeable memory, and writes nothing
+    mapped: Any = open_file(str(path), f"the blobs' file {path.name!r}")
     return memoryview(mapped)
 
 

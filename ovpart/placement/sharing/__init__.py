@@ -1,0 +1,1 @@
+"""What sessions of one process share, where they ask for it."""
