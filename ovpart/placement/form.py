@@ -30,7 +30,6 @@ from ovpart.placement.island import island, type_seen, without_rank
 from ovpart.placement.last_resort import lacking_kernel
 from ovpart.placement.nested import Path, ScopeState
 from ovpart.placement.realise import (
-    Compiled,
     Progress,
     Realised,
     bind,
@@ -275,7 +274,7 @@ class Form:
             self._engines,
             self._plan_anew,
             demotions=self._demotions,
-            known={} if self._realised is None else self._compiled_here(self._realised),
+            known={} if self._realised is None else self._realised.reusable(),
             progress=self._progress,
             make_form=self._body_form,
         )
@@ -294,11 +293,6 @@ class Form:
         if self._measured and not self._on_trial:
             told = (self._guarded, self._body_form, self._answer_rivals_failure)
             self._contest = open_contest(self._model, realised, self._schedule, self._engines, self._table, *told)
-
-    def _compiled_here(self, realised: Realised) -> Compiled:
-        """Return the executables that a new plan may use again: all but those that have stood their trial."""
-        passed = realised.stood_trial()
-        return {key: parts for key, parts in realised.executables.items() if key not in passed}
 
     def _end_trials(self) -> None:
         """Compile here what has stood its trial: from the next run on it computes in this process."""

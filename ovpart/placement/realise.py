@@ -63,6 +63,11 @@ class Realised:
         """Whether some cluster runs in the process for trials."""
         return any(isinstance(part, TrialExecutable) for parts in self.executables.values() for part in parts)
 
+    def reusable(self) -> Compiled:
+        """Return the executables that a new plan may use again: all but those that have stood their trial."""
+        passed = self.stood_trial()
+        return {key: parts for key, parts in self.executables.items() if key not in passed}
+
     def stood_trial(self) -> set[tuple[str, Label]]:
         """Return the clusters, by id and label, that were on trial and of which every part has run."""
         return {

@@ -7,7 +7,6 @@ the next one that shares begins another.
 
 from __future__ import annotations
 
-import os
 import threading
 import warnings
 import weakref
@@ -17,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ovpart.backend.forks import Process, this_process
 from ovpart.errors import OvpartWarning
 from ovpart.model.maps import Maps, Stamp
 from ovpart.placement.sharing.content import BUT_FOR, Content, Place, Weights, difference, same, stamps_of, unchanged
@@ -225,13 +225,13 @@ class _Register:
 
 
 @cache
-def _register_of(process: int) -> _Register:
+def _register_of(process: Process) -> _Register:
     return _Register()
 
 
 def _register() -> _Register:
     """Return the register of this process: a child that was forked has none of its parent's engines."""
-    return _register_of(os.getpid())
+    return _register_of(this_process())
 
 
 def join() -> Sharing:
