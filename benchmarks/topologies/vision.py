@@ -6,6 +6,7 @@ them, non-maximum suppression and RoI alignment, is defined here in torch; trans
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 from unittest import mock
 
@@ -27,7 +28,15 @@ def torchvision() -> Any:
         _define()
         with mock.patch("torch.library.register_fake", return_value=lambda function: function):
             import torchvision as module
+        for part in ("torchvision.extension", "torchvision.ops.roi_align"):
+            stubbed: Any = import_module(part)
+            stubbed._has_ops = _has_operators
     return module
+
+
+def _has_operators() -> bool:
+    """Stand for torchvision's own question, in a form that TorchScript compiles."""
+    return True
 
 
 def _define() -> None:
@@ -60,7 +69,5 @@ def _nms(boxes: Any, scores: Any, threshold: float) -> Any:
 
 
 def _align(x: Any, rois: Any, scale: float, height: int, width: int, ratio: int, aligned: bool) -> Any:
-    import importlib
-
-    kernel = importlib.import_module("torchvision.ops.roi_align")._roi_align
-    return kernel(x, rois, scale, height, width, ratio, aligned)
+    kernel = import_module("torchvision.ops.roi_align")._roi_align
+    return getattr(kernel, "__wrapped__", kernel)(x, rois, scale, height, width, ratio, aligned)
