@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: exchange ops-check help setup demo test lint types unit models models-test verify-models long packaging stress giants decode conformance conformance-page topologies clean torch-test threads programs pool
+.PHONY: exchange ops-check help setup demo test lint types unit models models-test verify-models long packaging stress giants decode conformance conformance-page topologies executed clean torch-test threads programs pool
 
 VENV := .venv
 # The older openvino that the table is held against as well.
@@ -85,6 +85,9 @@ decode: setup ## a decoder with a key/value cache, 256 steps, beside onnxruntime
 giants: setup ## memory of a model with 4.3 GB of weights, beside openvino; needs 10 GB of memory and 5 GB of disk
 	@$(BIN)/python benchmarks/giants.py
 	@$(BIN)/python benchmarks/giants.py --split
+
+executed: setup ## models of 100,000 nodes, planned, compiled and run, beside both engines alone; an hour
+	@$(BIN)/python -m benchmarks.executed
 
 ops-check: setup ## measure again what the table says, with the newest openvino and an older one
 	@echo "ops check with the newest openvino"

@@ -39,6 +39,7 @@ class _Skeleton:
 
     model: Model
     names: set[str]
+    """Taken names besides those of the graph, which is not copied for each of its cuts."""
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     weights: dict[str, Array] = field(default_factory=dict)
@@ -46,8 +47,8 @@ class _Skeleton:
 
     def fresh(self, stem: str) -> str:
         """Return a value or node name that is not taken yet, and take it."""
-        name, count = stem, 0
-        while name in self.names:
+        name, count, graph = stem, 0, self.model.graph
+        while name in self.names or name in graph.types or name in graph.initializers or name in graph.producer:
             count += 1
             name = f"{stem}_{count}"
         self.names.add(name)
@@ -181,8 +182,8 @@ def _closure(
 
 
 def _names_of(graph: Graph, indices: Sequence[int], inputs: Sequence[str]) -> set[str]:
-    """Return every value name that the cut, or a body in it, might use: fresh names keep away from these."""
-    names = set(inputs) | set(graph.types) | set(graph.initializers) | set(graph.producer)
+    """Return value names that the cut, or a body in it, might use besides those of the graph."""
+    names = set(inputs)
     pending = [body for index in indices for body in graph.nodes[index].bodies.values()]
     while pending:
         body = pending.pop()
@@ -261,6 +262,20 @@ def _tidy_body(body: onnx.GraphProto) -> None:
             _tidy_body(inner)
     if all(node.domain in _INFERRED_DOMAINS for node in body.node):
         del body.value_info[:]
+    _part_outputs(body)
+
+
+def _part_outputs(body: onnx.GraphProto) -> None:
+    """Give a value that is an output of a body twice two names: onnxruntime 1.31 leaves one of the two unwritten."""
+    import onnx.helper
+
+    seen: set[str] = set()
+    for output in body.output:
+        value = output.name
+        if value in seen:
+            output.name = f"{value}__output_{len(seen)}"
+            body.node.append(onnx.helper.make_node("Identity", [value], [output.name], name=output.name))
+        seen.add(output.name)
 
 
 def _name_required_outputs(skeleton: _Skeleton, node: Node, proto: onnx.NodeProto) -> None:

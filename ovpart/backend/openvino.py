@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ovpart.backend.base import Cut, Port
 from ovpart.backend.cut import port
 from ovpart.backend.openvino_attention import safe_for_attention
+from ovpart.backend.openvino_chains import quick_options
 from ovpart.backend.openvino_devices import CONTEXT, OpenVINODevices, import_openvino
 from ovpart.backend.openvino_model import (
     bound_ports,
@@ -71,6 +72,7 @@ class OpenVINOBackend(OpenVINODevices):
         """
         self._check_device(device)
         options = exact_options(cut.proto.graph, device, self._options(device, config), config)
+        options = quick_options(cut.proto.graph, device, options)
         crash = crash_in(cut)
         if crash is not None:
             raise CompileError(f"openvino was not asked: {crash[0]}", stage="read", node=crash[1])

@@ -16,7 +16,7 @@ from ovpart.partition.flops import value_bytes
 from ovpart.partition.identity import cluster_id
 from ovpart.partition.nested import Nested
 from ovpart.partition.overruling import Overruling, not_worth
-from ovpart.partition.parts import PART_LIMIT, endless, split
+from ovpart.partition.parts import PART_LIMIT, endless, slices, split
 from ovpart.partition.plan import CONSTANT, DEAD, RUNTIME, Cluster, Label, Plan
 from ovpart.partition.slack import Value
 from ovpart.partition.whole import Held, hold_together
@@ -254,7 +254,7 @@ def _clusters(
     crossing = boundaries(graph, draft.preds, place, len(nodes))
     for members, number, (inputs, outputs) in zip(nodes, line.labels, crossing, strict=True):
         label = draft.kinds[number]
-        parts = split(graph, draft.preds, members, part_limit, inside) if label.delegated else ()
+        parts = split(graph, draft.preds, members, part_limit, inside) if label.delegated else slices(members)
         clusters.append(Cluster(cluster_id(graph, members), label, tuple(members), inputs, outputs, parts))
     ids = [cluster.id for cluster in clusters]
     dead, idle = graph.dead, (CONSTANT, DEAD)

@@ -4,6 +4,9 @@ openvino fuses connected elementwise operators, in time that grows worse than qu
 of 300 compiles in 0.28 s, of 1,000 in 3.2 s, of 3,000 in 46 s (2026.4.1); 6,000 MatMul, Add, Relu take 3.7 s. Where all
 of them read one value besides, it is far worse: 200 in 1.9 s, 400 in 13 s. Sum, Max, Min and Mean of many inputs are
 chains too: of 200 inputs 1.7 s, of 400 13 s.
+
+onnxruntime takes more than linear time too, but from much larger sizes on: a chain of 10,000 opens in 0.9 s, of 40,000
+in 21 s, of 100,000 in 123 s (1.31.1); in slices of 5,000 those take 4 s.
 """
 
 from __future__ import annotations
@@ -19,6 +22,11 @@ PART_LIMIT = 200
 NESTING_LIMIT = 8
 """Bodies within each other in one node: If in If compiles in 0.04 s at 8 levels, 0.06 at 10, 0.4 at 14, 4.9 at 18, and
 from there on twice as long with every level (openvino 2026.4.1)."""
+
+ISLAND_LIMIT = 20_000
+"""Nodes that an island may have before onnxruntime opens it in slices."""
+ISLAND_SLICE = 5_000
+"""Nodes of such a slice."""
 
 ELEMENTWISE = frozenset({
     "Abs", "Acos", "Acosh", "Add", "And", "Asin", "Asinh", "Atan", "Atanh", "BitShift", "BitwiseAnd",
@@ -123,6 +131,19 @@ def _parts(simple: Mapping[int, int], preds: Preds, nodes: Sequence[int], limit:
                 head[other] = index
         parts[-1].append(index)
     return parts
+
+
+def slices(nodes: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """Split an island into parts that run one after the other; empty if one part is enough.
+
+    Parameters
+    ----------
+    nodes : sequence of int
+        The island, ascending, which is a topological order: consecutive nodes are convex.
+    """
+    if len(nodes) <= ISLAND_LIMIT:
+        return ()
+    return tuple(tuple(nodes[start : start + ISLAND_SLICE]) for start in range(0, len(nodes), ISLAND_SLICE))
 
 
 def endless(node: Node, limit: int = PART_LIMIT) -> Overruling | None:

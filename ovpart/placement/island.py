@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ovpart.backend.base import Array
+from ovpart.backend.base import Array, Cut
 from ovpart.backend.cut import make_cut, port
 from ovpart.model.graph import Graph, Model
 from ovpart.model.types import ValueType, dtype_of_array
 from ovpart.partition.boundary import boundary
+from ovpart.partition.parts import slices
 from ovpart.placement.engines import Engines
 from ovpart.planning import FALLBACK
 from ovpart.runtime.schedule import Schedule, bind_schedule
@@ -42,14 +43,26 @@ def island(model: Model, engines: Engines, outputs: Sequence[str]) -> Schedule:
     graph = model.graph
     idle = graph.dead | graph.constant
     nodes = [node.index for node in graph.nodes if node.index not in idle]
-    inputs, _ = boundary(graph, nodes)
-    made = [name for name in outputs if graph.producer.get(name, -1) not in (-1, *graph.constant)]
-    executable = engines.compile(make_cut(model, nodes, inputs, made), FALLBACK)
+    made = [name for name in outputs if name in graph.producer and graph.producer[name] not in graph.constant]
+    parts = slices(nodes)
+    if parts:
+        shown = frozenset(made)
+        cuts = [_slice(model, part, shown) for part in parts]
+    else:
+        cuts = [make_cut(model, nodes, boundary(graph, nodes)[0], made)]
+    steps = [("whole", engines.compile(cut, FALLBACK)) for cut in cuts]
+    given = frozenset((*made, *graph.inputs))
     return bind_schedule(
         inputs=[port(name, graph.type_of(name)) for name in graph.inputs],
         outputs=outputs,
-        steps=[("whole", executable)],
-        constants={
-            name: model.weights.array(name) for name in outputs if name not in made and name not in graph.inputs
-        },
+        steps=steps,
+        constants={name: model.weights.array(name) for name in outputs if name not in given},
     )
+
+
+def _slice(model: Model, nodes: Sequence[int], shown: frozenset[str]) -> Cut:
+    """Return a slice of a model that gives what others read of it, and what is to be shown."""
+    graph = model.graph
+    inputs, outputs = boundary(graph, nodes)
+    more = [name for index in nodes for name in graph.nodes[index].outputs if name in shown]
+    return make_cut(model, nodes, inputs, tuple(dict.fromkeys((*outputs, *more))))

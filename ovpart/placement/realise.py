@@ -241,7 +241,7 @@ def compile_cluster(model: Model, cluster: Cluster, engines: Engines, *, alone: 
         If the engine refuses a part.
     """
     makes_all = set(model.graph.outputs) <= set(cluster.outputs)
-    if alone and makes_all and cluster.label == FALLBACK and model.is_untouched:
+    if alone and makes_all and cluster.label == FALLBACK and model.is_untouched and not cluster.parts:
         return (engines.compile_whole(model, cluster.label),)
     if model.graph.nodes[cluster.nodes[0]].key in engines.contexts:
         keys = [model.graph.nodes[index].key for index in cluster.nodes]

@@ -280,6 +280,11 @@ class _Growing:
         for branch in ("then", "else"):
             with self.body(scope, [], depth) as inner:
                 outputs = [self.result(inner, kind) for kind in kinds]
+                # onnxruntime 1.31 leaves the second unwritten where a branch gives one value twice.
+                outputs = [
+                    self.add(inner, value.kind, "Identity", value.name) if value in outputs[:position] else value
+                    for position, value in enumerate(outputs)
+                ]
                 branches.append(_graph(branch, inner, [], outputs))
             last = max(last, self.made)
             if self.chance(2):

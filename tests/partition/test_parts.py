@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ovpart.model.read import read_model
 from ovpart.partition.boundary import boundary
-from ovpart.partition.parts import ELEMENTWISE, NESTING_LIMIT
+from ovpart.partition.parts import ELEMENTWISE, ISLAND_LIMIT, ISLAND_SLICE, NESTING_LIMIT, slices
 from tests.partition.drawings import plan_for
 
 
@@ -125,3 +125,11 @@ def test_an_operator_of_too_many_inputs_stays_behind():
     plan = plan_for(sums(1, 21), {}, part_limit=20)
     assert plan.overruled[0].reason.startswith("too many inputs")
     assert plan.coverage == 0
+
+
+def test_a_huge_island_is_opened_in_consecutive_slices():
+    nodes = range(3, ISLAND_LIMIT + 3)
+    assert slices(nodes) == ()
+    found = slices([*nodes, ISLAND_LIMIT + 3])
+    assert [index for part in found for index in part] == [*nodes, ISLAND_LIMIT + 3]
+    assert max(map(len, found)) == ISLAND_SLICE

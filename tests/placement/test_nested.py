@@ -257,3 +257,18 @@ def test_a_run_is_ended_between_iterations():
 def test_a_missing_input_is_still_told_as_such():
     with ovpart.Session(model(BRANCHES), control_flow="nested") as session, pytest.raises(InputError, match="'c'"):
         session.run(None, {"x": x(2, 4)})
+
+
+@pytest.mark.parametrize("c", [True, False])
+def test_a_branch_that_gives_one_value_twice_gives_it_twice_though_onnxruntime_alone_does_not(c):
+    proto = model(
+        """g (float[N,4] x, bool c) => (float[N,4] y, float[N,4] z) {
+             a = Sin(x)
+             y, z = If (c) <then_branch = t () => (float[N,4] p, float[N,4] p) { p = Exp(a) },
+                            else_branch = e () => (float[N,4] q, float[N,4] q) { q = Neg(a) }>
+           }"""
+    )
+    with ovpart.Session(proto, exclude="If", pin="Sin") as session:
+        got = session.run(None, {"x": x(2, 4), "c": np.array(c)})
+    for one in got:
+        np.testing.assert_allclose(one, np.exp(np.sin(x(2, 4))) if c else -np.sin(x(2, 4)), RTOL)
