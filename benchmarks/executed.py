@@ -122,8 +122,8 @@ def reference(path: str) -> np.ndarray:
     """Return what plain numpy computes."""
     from onnx.reference import ReferenceEvaluator
 
-    answer: np.ndarray = ReferenceEvaluator(onnx.load(path)).run(None, {"x": given()})[0]
-    return answer
+    (answer,) = ReferenceEvaluator(onnx.load(path)).run(None, {"x": given()})
+    return np.asarray(answer)
 
 
 def main() -> int:

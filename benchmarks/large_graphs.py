@@ -22,9 +22,9 @@ class _Growing:
         self.last = "x"
         self.factor = ""
 
-    def add(self, op_type: str, *reads: str, **attributes: object) -> str:
+    def add(self, op_type: str, *reads: str) -> str:
         name = f"v{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op_type, list(reads), [name], name=f"n{len(self.nodes)}", **attributes))
+        self.nodes.append(helper.make_node(op_type, list(reads), [name], name=f"n{len(self.nodes)}"))
         self.last = name
         return name
 
@@ -54,8 +54,8 @@ class _Growing:
         self.add(op_type, self.last, *reads)
 
     def model(self) -> onnx.ModelProto:
-        ends = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, SHAPE)] for name in ("x", self.last)]
-        graph = helper.make_graph(self.nodes, "large", *ends, initializer=self.constants)
+        first, last = (helper.make_tensor_value_info(name, TensorProto.FLOAT, SHAPE) for name in ("x", self.last))
+        graph = helper.make_graph(self.nodes, "large", [first], [last], self.constants)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
