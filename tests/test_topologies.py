@@ -100,19 +100,20 @@ def test_one_other_integer_or_another_type_is_wrong():
     assert measure.error({}, {"y": np.float32([1])})[0] == math.inf
 
 
-def result(ovpart_error, *, quantised=False, spread=0.0, failed=None):
+def result(ovpart_error, *, quantised=False, sqnr=math.inf, spread=math.inf, failed=None):
     engines = {
-        "onnxruntime": {"failed": None, "error": spread, "ns": [10.0, 20.0, 30.0]},
+        "onnxruntime": {"failed": None, "error": 0.0, "sqnr": spread, "ns": [10.0, 20.0, 30.0]},
         "openvino": {"failed": "it threw", "error": None},
-        "ovpart": {"failed": failed, "error": ovpart_error, "ns": [5.0, 20.0, 15.0]},
+        "ovpart": {"failed": failed, "error": ovpart_error, "sqnr": sqnr, "ns": [5.0, 20.0, 15.0]},
     }
     return {"name": "n", "nodes": 3, "opset": 9, "quantised": quantised, "engines": engines}
 
 
 def test_a_quantised_network_may_err_as_far_as_onnxruntime_errs_on_itself():
-    assert not measure.is_right(result(0.02, spread=0.05), "ovpart")
-    assert measure.is_right(result(0.02, quantised=True, spread=0.05), "ovpart")
-    assert not measure.is_right(result(0.06, quantised=True, spread=0.05), "ovpart")
+    assert not measure.is_right(result(0.02, sqnr=30.0, spread=30.0), "ovpart")
+    assert measure.is_right(result(0.02, quantised=True, sqnr=29.5, spread=30.0), "ovpart")
+    assert not measure.is_right(result(0.02, quantised=True, sqnr=28.0, spread=30.0), "ovpart")
+    assert measure.is_right(result(0.0009, quantised=True, sqnr=28.0, spread=30.0), "ovpart")
     assert not measure.is_right(result(0.0, failed="it threw"), "ovpart")
 
 
@@ -120,6 +121,13 @@ def test_times_are_compared_round_by_round_with_what_is_right():
     assert page.ratio_of(result(0.0), "ovpart", "onnxruntime") == 0.5
     assert page.against_best(result(0.0)) == 0.5
     assert page.ratio_of(result(0.0), "openvino", "onnxruntime") is None
+
+
+def test_signal_to_noise_is_in_decibels_and_the_worst_of_all_outputs():
+    wanted = {"a": np.float32([3, 4]), "b": np.float32([1])}
+    assert measure.sqnr(wanted, wanted) == math.inf
+    assert measure.sqnr({"a": np.float32([3, 4.5]), "b": np.float32([1])}, wanted) == pytest.approx(20)
+    assert measure.sqnr({"a": np.float32([3, 4.5]), "b": np.float32([2])}, wanted) == pytest.approx(0)
 
 
 def test_sequences_and_maps_are_kept_element_by_element(tmp_path):

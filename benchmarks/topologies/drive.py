@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import queue
 import statistics
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.topologies.engines import NAMES
-from benchmarks.topologies.measure import error
+from benchmarks.topologies.measure import error, sqnr
 from benchmarks.topologies.topology import Topology, model_path
 from benchmarks.topologies.worker import load, store
 
@@ -182,7 +183,9 @@ def _compare(
     if "failed" in answer:
         row["failed"] = answer["failed"]
     elif seed in wanted:
-        found, words = error(load(into), wanted[seed])
+        got = load(into)
+        found, words = error(got, wanted[seed])
+        row["sqnr"] = min(row.get("sqnr", math.inf), sqnr(got, wanted[seed]))
         if row["error"] is None or found > row["error"]:
             row["error"] = found
         if words:

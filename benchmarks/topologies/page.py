@@ -32,8 +32,8 @@ and leaves to onnxruntime what that does faster on this machine. Times are those
 *Error*: the largest difference from onnxruntime without optimisations, over the largest absolute value of the output;
 the worst of all outputs, over two inputs, and of both ways.
 Integers, such as classes and selected boxes, must be equal.
-A row is right up to {TOLERANCE:g}; a quantised network (*q*) up to what onnxruntime's own optimisations change in it,
-where that is more.
+A row is right up to {TOLERANCE:g}; a quantised network (*q*), in which a rounding that falls the other way is a
+whole step, also where its ratio of signal to noise is no more than 1 dB below that of onnxruntime's own optimisations.
 *Time*: the median of a run over that of onnxruntime with its optimisations, taken in turns; smaller is faster.
 *Best*: ovpart's time over that of the fastest other engine whose answers are right.
 """
@@ -139,7 +139,10 @@ def _error(result: Result, engine: str) -> str:
         return "threw"
     if row.get("error") is None:
         return "?"
-    return "0" if row["error"] == 0 else "wrong" if math.isinf(row["error"]) else f"{row['error']:.1g}"
+    if row["error"] == 0 or math.isinf(row["error"]):
+        return "wrong" if row["error"] else "0"
+    noise = f" ({row['sqnr']:.0f} dB)" if result["quantised"] and row["error"] > TOLERANCE and "sqnr" in row else ""
+    return f"{row['error']:.1g}{noise}"
 
 
 def ratio_of(result: Result, engine: str, other: str) -> float | None:
