@@ -11,11 +11,18 @@ import numpy as np
 import pytest
 
 from benchmarks.topologies import measure, page, zoo
-from benchmarks.topologies.registry import TOPOLOGIES
+from benchmarks.topologies.documents import LISTED
+from benchmarks.topologies.registry import TOPOLOGIES, UNAVAILABLE
 from benchmarks.topologies.topology import GROUPS
 from benchmarks.topologies.worker import load, store
 
 ROOT = Path(__file__).resolve().parent.parent
+EVERY_LISTED = sorted({name for names in LISTED.values() for name in names})
+
+
+@pytest.mark.parametrize("name", EVERY_LISTED)
+def test_a_network_of_the_documents_is_built_or_told_why_not(name):
+    assert (name in TOPOLOGIES) != (name in UNAVAILABLE)
 
 
 def test_topologies_are_called_by_their_names_and_belong_to_a_group():
