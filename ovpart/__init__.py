@@ -30,6 +30,7 @@ from ovpart.errors import (
 )
 
 if TYPE_CHECKING:
+    from ovpart.backend.remote import RemoteTensor
     from ovpart.capability.verdict import State, Verdict
     from ovpart.compat.inference_session import InferenceSession
     from ovpart.partition.plan import Cluster, Plan
@@ -54,6 +55,7 @@ __all__ = [
     "Plan",
     "PlanError",
     "Pool",
+    "RemoteTensor",
     "Report",
     "RunError",
     "Session",
@@ -72,6 +74,7 @@ _HOMES = {
     "InferenceSession": "ovpart.compat.inference_session",
     "Plan": "ovpart.partition.plan",
     "Pool": "ovpart.pool",
+    "RemoteTensor": "ovpart.backend.remote",
     "Report": "ovpart.report.model",
     "Session": "ovpart.session",
     "State": "ovpart.capability.verdict",

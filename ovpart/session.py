@@ -36,6 +36,7 @@ from ovpart.placement.form import Form
 from ovpart.placement.given_plan import given_plan
 from ovpart.placement.known_operators import refuse_unknown_operators
 from ovpart.placement.override_forms import OverrideForms
+from ovpart.placement.remote import Memories, Reaching, is_remote
 from ovpart.placement.sharing.group import begin, settled
 from ovpart.placement.static_forms import StaticForms
 from ovpart.placement.verification.verifying import Verifying
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("ovpart")
 
 
-class Session(Verifying):
+class Session(Verifying, Reaching):
     """A model, split between the device asked for and onnxruntime.
 
     Parameters
@@ -164,6 +165,7 @@ class Session(Verifying):
         graph = self._model.graph
         inputs = [port(name, graph.type_of(name)) for name in graph.inputs]
         self._check = FeedCheck(inputs, [port(name, graph.type_of(name)) for name in graph.overridable])
+        self._memories = Memories(self._engines)
         if pool is not None:
             pool.add(self)
         settled(self._engines.sharing, self._options)
@@ -200,6 +202,8 @@ class Session(Verifying):
         if self._home.is_past:
             raise inherited("this session", self._home)
         feed = self._check(input_feed)
+        if feed is not input_feed and is_remote(feed):
+            return self.run_bound(feed, {}, output_names, run_options)
         control = None if run_options is None else RunControl(run_options)
         share = self._share
         if share is not None:
@@ -210,7 +214,7 @@ class Session(Verifying):
         finally:
             if share is not None:
                 share.leave()
-        self._tally.add(form is self._without_guards)
+        self._count(form)
         return outputs
 
     def __call__(self, input_feed: Mapping[str, Array]) -> dict[str, Array]:
@@ -330,6 +334,9 @@ class Session(Verifying):
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def _count(self, form: Form) -> None:
+        self._tally.add(form is self._without_guards)
 
     def _first_plan(self, given: Plan | str | os.PathLike[str] | None) -> tuple[Plan, Outcome | None]:
         """Return the plan to start with, and what an earlier session measured of it."""

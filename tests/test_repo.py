@@ -21,7 +21,8 @@ PACKAGE = ROOT / "ovpart"
 
 PUBLIC = {
     "Cluster", "CompileError", "DeviceNotFound", "InferenceSession", "InputError", "ModelError", "OptionError",
-    "OvpartError", "OvpartWarning", "Plan", "PlanError", "Pool", "Report", "RunError", "Session", "State", "TableError",
+    "OvpartError", "OvpartWarning", "Plan", "PlanError", "Pool", "RemoteTensor", "Report", "RunError", "Session",
+    "State", "TableError",
     "Verdict", "VerificationError", "__version__", "devices",
     "get_available_openvino_device_ids", "plan",
 }  # fmt: skip

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 from ovpart.backend.base import Cut, Device, Port
 from ovpart.backend.cut import make_cut
 from ovpart.backend.reference import ReferenceBackend, ReferenceExecutable, ReferenceRequest
-from ovpart.errors import CompileError, OptionError, RunError
+from ovpart.backend.remote import RemoteTensor
+from ovpart.errors import CompileError, DeviceNotFound, OptionError, RunError
 
 if TYPE_CHECKING:
+    from ovpart.backend.base import Array
     from ovpart.model.graph import Model
 
 STAGES = ("read", "convert", "compile", "load", "bind", "run")
@@ -68,6 +70,39 @@ class Failure:
         return count >= self.at and (not self.times or count < self.at + self.times)
 
 
+class FakeMemory:
+    """The memory of a fake device: arrays by their handles.
+
+    Attributes
+    ----------
+    store : dict of int to numpy.ndarray
+        What lies there.
+    reads, writes : int
+        Copies out of it and into it.
+    """
+
+    def __init__(self) -> None:
+        self.store: dict[int, Array] = {}
+        self.reads = 0
+        self.writes = 0
+
+    def put(self, array: Array, device: str = "GPU") -> RemoteTensor:
+        """Put an array there as if it had always been, and return its tensor."""
+        handle = 4096 + len(self.store)
+        self.store[handle] = array
+        return RemoteTensor(device, str(array.dtype), array.shape, handle)
+
+    def read(self, tensor: RemoteTensor) -> Array:
+        """Copy a tensor out."""
+        self.reads += 1
+        return self.store[tensor.handle].copy()
+
+    def write(self, tensor: RemoteTensor, array: Array) -> None:
+        """Copy an array in."""
+        self.writes += 1
+        self.store[tensor.handle][...] = array
+
+
 class FakeBackend:
     """A backend that fails on demand.
 
@@ -89,6 +124,8 @@ class FakeBackend:
         How often each stage was reached, and ``"export"``.
     cuts : list of Cut
         Every cut that it was given to compile, in order.
+    remote : FakeMemory
+        Of its devices beside the CPU.
     """
 
     name = "fake"
@@ -106,12 +143,19 @@ class FakeBackend:
         self.wrong = dict(wrong or {})
         self.calls: Counter[str] = Counter()
         self.cuts: list[Cut] = []
+        self.remote = FakeMemory()
         self._devices = tuple(Device(name, "a device for tests") for name in devices)
         self._reference = ReferenceBackend()
 
     def devices(self) -> Sequence[Device]:
         """Return the devices that it was told to have."""
         return self._devices
+
+    def memory(self, device: str, config: Mapping[str, object]) -> FakeMemory:
+        """Return the memory of its devices."""
+        if device not in {one.name for one in self._devices} or device == "CPU":
+            raise DeviceNotFound(f"the fake has no memory on {device}")
+        return self.remote
 
     def fingerprint(self, device: str) -> str:
         """Return one line that never changes."""
@@ -127,7 +171,7 @@ class FakeBackend:
             if key and self.operators is not None and operator not in self.operators:
                 raise CompileError(f"the fake does not take {operator}", stage="convert", node=key)
         self.reach("compile", cut)
-        return FakeExecutable(self, self._reference.compile(self._spoilt(cut), "CPU", {}))
+        return FakeExecutable(self, self._reference.compile(self._spoilt(cut), "CPU", {}), device)
 
     def compile_whole(self, model: Model, device: str, config: Mapping[str, object]) -> FakeExecutable:
         """Compile all nodes that outputs depend on as one cut."""
@@ -140,7 +184,7 @@ class FakeBackend:
         self.reach("load", cut)
         if bytes(blob) != blob_of(cut):
             raise CompileError("the blob is not of this cut", stage="load")
-        return FakeExecutable(self, self._reference.compile(self._spoilt(cut), "CPU", {}))
+        return FakeExecutable(self, self._reference.compile(self._spoilt(cut), "CPU", {}), device)
 
     def _spoilt(self, cut: Cut) -> Cut:
         """Return a cut that computes what the fake was told to compute wrongly."""
@@ -189,11 +233,16 @@ class FakeBackend:
 class FakeExecutable:
     """What a fake backend compiles."""
 
-    def __init__(self, backend: FakeBackend, reference: ReferenceExecutable) -> None:
+    def __init__(self, backend: FakeBackend, reference: ReferenceExecutable, device: str = "CPU") -> None:
         self.inputs: Sequence[Port] = reference.inputs
         self.outputs: Sequence[Port] = reference.outputs
         self.backend = backend
         self.reference = reference
+        self.device = device
+
+    def takes(self, tensor: RemoteTensor) -> bool:
+        """Whether a tensor lies in the memory of its device."""
+        return self.device != "CPU" and tensor.lies_on(self.device)
 
     def bind(self) -> FakeRequest:
         """Make a request, or fail as told."""
@@ -209,16 +258,27 @@ class FakeExecutable:
 class FakeRequest(ReferenceRequest):
     """A run that fails where its backend was told to."""
 
-    __slots__ = ("_fake",)
+    __slots__ = ("_fake", "_remote")
 
     def __init__(self, executable: FakeExecutable) -> None:
         super().__init__(executable.reference)
         self._fake = executable
+        self._remote: dict[int, RemoteTensor] = {}
+
+    def set_remote(self, index: int, tensor: RemoteTensor) -> None:
+        """Read an input where it lies."""
+        self.set_input(index, self._fake.backend.remote.store[tensor.handle])
+
+    def bind_remote(self, index: int, tensor: RemoteTensor) -> None:
+        """Leave an output there in every run from now on."""
+        self._remote[index] = tensor
 
     def run(self) -> None:
         """Compute, or fail as told."""
         self._fake.backend.reach("run", self._fake.reference.cut)
         super().run()
+        for index, tensor in self._remote.items():
+            self._fake.backend.remote.store[tensor.handle][...] = self.take_output(index)
 
 
 def blob_of(cut: Cut) -> bytes:

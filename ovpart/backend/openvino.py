@@ -79,7 +79,7 @@ class OpenVINOBackend(OpenVINODevices):
         model = self._converted(cut)
         slots = self._step("convert", cut, lambda: bound_ports(model, cut.inputs, cut.outputs, _used(cut)))
         compiled = self._step("compile", cut, lambda: self._compiled(model, device, options, config), config)
-        return self._executable(compiled, cut.inputs, cut.outputs, slots, cut)
+        return self._reaching(self._executable(compiled, cut.inputs, cut.outputs, slots, cut), device, config)
 
     def compile_whole(self, model: Model, device: str, config: Mapping[str, object]) -> OpenVINOExecutable:
         """Compile the untouched model, from its path where it has one so that openvino maps the weights itself.
@@ -102,7 +102,7 @@ class OpenVINOBackend(OpenVINODevices):
         read = self._step("convert", None, lambda: self.core.read_model(source))
         slots = self._step("convert", None, lambda: bound_ports(read, inputs, outputs, used))
         compiled = self._step("compile", None, lambda: self._compiled(read, device, options, config), config)
-        return self._executable(compiled, inputs, outputs, slots, None)
+        return self._reaching(self._executable(compiled, inputs, outputs, slots, None), device, config)
 
     def ports_of_file(self, path: Path) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
         """Return inputs and outputs of a model that openvino reads by itself: IR (``.xml``), named as in the file.
@@ -139,7 +139,7 @@ class OpenVINOBackend(OpenVINODevices):
             inputs, outputs = ports_of(read)
             slots = tuple(range(len(inputs)))
         compiled = self._step("compile", None, lambda: self._compiled(read, device, options, config), config)
-        return self._executable(compiled, inputs, outputs, slots, None)
+        return self._reaching(self._executable(compiled, inputs, outputs, slots, None), device, config)
 
     def write_ir(self, source: Cut | Model, path: Path, *, fp16: bool) -> None:
         """Write a cut, or a whole model, as IR: `path` (``.xml``) and the weights beside it (``.bin``).
@@ -173,7 +173,9 @@ class OpenVINOBackend(OpenVINODevices):
         compiled, keep = self._step("load", cut, lambda: self._imported(blob, device, options), config)
         cut = in_order_of(compiled, cut)
         slots = self._step("load", cut, lambda: bound_ports(compiled, cut.inputs, cut.outputs, _used(cut)))
-        return self._executable(compiled, cut.inputs, cut.outputs, slots, cut, keep=keep)
+        return self._reaching(
+            self._executable(compiled, cut.inputs, cut.outputs, slots, cut, keep=keep), device, config
+        )
 
     def _compiled(
         self, model: openvino.Model, device: str, options: Mapping[str, object], config: Mapping[str, object]
@@ -183,8 +185,7 @@ class OpenVINOBackend(OpenVINODevices):
         address = properties.pop(CONTEXT, None)
         if address is None:
             return compile_as_known(self.started(), model, device, properties, config)
-        context = self.core.create_context(device, {"CONTEXT_TYPE": "OCL", "OCLCONTEXT": address})
-        return self.started().compile_model(model, context, properties)
+        return self.started().compile_model(model, self.context(device, int(str(address))), properties)
 
     def _converted(self, cut: Cut) -> openvino.Model:
         """Return openvino's model of a cut, with its large constants in place, and repaired."""
@@ -236,6 +237,12 @@ class OpenVINOBackend(OpenVINODevices):
             if key is not None and config is not None:
                 raise OptionError(f"config[{key!r}] cannot be {config[key]!r}: {shortened(error)}") from error
             raise _refused(stage, cut, error) from error
+
+    def _reaching(self, made: OpenVINOExecutable, device: str, config: Mapping[str, object]) -> OpenVINOExecutable:
+        """Let an executable on a GPU read and write the GPU's memory."""
+        if device.partition(".")[0] == "GPU":
+            made.device, made.memory = device, lambda: self.memory(device, config)
+        return made
 
     def _executable(
         self,

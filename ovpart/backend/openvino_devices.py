@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from ovpart.backend.base import Device
 from ovpart.backend.forks import Held, Process, this_process
+from ovpart.backend.openvino_remote import OpenVINOMemory, opencl_context
 from ovpart.backend.openvino_types import THROWN
 from ovpart.backend.words import shortened
-from ovpart.errors import DeviceNotFound, EngineForked, EngineMissing, OptionError
+from ovpart.errors import DeviceNotFound, EngineForked, EngineMissing, InputError, OptionError
 
 if TYPE_CHECKING:
     import openvino
@@ -48,6 +49,7 @@ class OpenVINODevices:
         self._lock = threading.Lock()
         self._started_in: Process | None = None
         self._fingerprints: dict[str, str] = {}
+        self._contexts: dict[tuple[str, int], Any] = {}
 
     @property
     def core(self) -> openvino.Core:
@@ -103,6 +105,44 @@ class OpenVINODevices:
             except THROWN as error:
                 return key, shortened(error)
         return None
+
+    def context(self, device: str, address: int | None) -> Any:
+        """Return openvino's context of a GPU, always the same one: memory of another is refused.
+
+        Parameters
+        ----------
+        device : str
+            ``"GPU"``, ``"GPU.1"``.
+        address : int or None
+            Of a ``cl_context`` of the caller's; the plugin's own if ``None``.
+        """
+        core = self.started()
+        if address is None:
+            return core.get_default_context(device)
+        with self._lock:
+            found = self._contexts.get((device, address))
+            if found is None:
+                found = self._contexts[device, address] = core.create_context(device, opencl_context(address))
+        return found
+
+    def memory(self, device: str, config: Mapping[str, object]) -> OpenVINOMemory:
+        """Return the memory of a GPU, in the context that `config` names, or the plugin's own.
+
+        Raises
+        ------
+        DeviceNotFound
+            If openvino has no such device.
+        InputError
+            If the device is no GPU, or openvino has no context there.
+        """
+        self._check_device(device)
+        if device.partition(".")[0] != "GPU":
+            raise InputError(f"openvino reaches into the memory of GPUs only, not of {device}: pass an array")
+        address = config.get(CONTEXT)
+        try:
+            return OpenVINOMemory(self.context(device, None if address is None else int(str(address))))
+        except THROWN as error:
+            raise InputError(f"openvino has no context on {device}: {shortened(error)}") from error
 
     def fingerprint(self, device: str) -> str:
         """Return openvino's build, the device's full name, what it can compute in, and the driver where it has one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ovpart.backend.base import Array, Cut, Port
@@ -15,6 +15,9 @@ from ovpart.model.types import Dim
 if TYPE_CHECKING:
     import numpy as np
     import openvino
+
+    from ovpart.backend.openvino_remote import OpenVINOMemory
+    from ovpart.backend.remote import RemoteTensor
 
 COPIED_BYTES = 32 * 1024
 """Outputs of a static shape up to this size are copied out of one buffer that stays bound; larger ones are handed over
@@ -58,8 +61,14 @@ class OpenVINOExecutable:
         self.slots = tuple(slots)
         self.compiled = compiled
         self._held = Held(compiled)
+        self.device = ""
+        self.memory: Callable[[], OpenVINOMemory] | None = None  # of the device, where it can be reached into
         self._cut = cut
         self._keep = keep
+
+    def takes(self, tensor: RemoteTensor) -> bool:
+        """Whether a tensor lies in the memory of the device that this computes on."""
+        return self.memory is not None and tensor.lies_on(self.device)
 
     @property
     def loses_errors(self) -> bool:
@@ -205,6 +214,28 @@ class OpenVINORequest:
             raise self._executable.failed(error) from error
         self._buffers[index] = array
         self._given.pop(index, None)  # what was handed over before is not bound any more
+
+    def set_remote(self, index: int, tensor: RemoteTensor) -> None:
+        """Bind an input to memory of the device; raises RunError where openvino does not take it."""
+        slot = self._slots[index]
+        if slot is not None:
+            self._bind_remote(self._executable.compiled.inputs[slot], tensor)
+            self._arrays[index] = None
+
+    def bind_remote(self, index: int, tensor: RemoteTensor) -> None:
+        """Write an output into memory of the device in every run from now on; raises as :meth:`set_remote`."""
+        self._bind_remote(self._executable.compiled.outputs[index], tensor)
+        self._given.pop(index, None)
+        self._buffers[index] = None
+
+    def _bind_remote(self, port: Any, tensor: RemoteTensor) -> None:
+        memory = self._executable.memory
+        assert memory is not None
+        try:
+            # Of the binding's ways to set a tensor only the one by name takes remote ones (openvino 2026.4).
+            self._request.set_tensor(port.any_name, memory().wrapped(tensor))
+        except THROWN as error:
+            raise self._executable.failed(error) from error
 
     def run(self) -> None:
         """Compute."""

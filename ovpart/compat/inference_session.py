@@ -30,6 +30,7 @@ from ovpart.session import Session
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ovpart.backend.remote import RemoteTensor
     from ovpart.report.model import Report
     from ovpart.runtime.admission import Sharing
 
@@ -211,7 +212,17 @@ class InferenceSession(SessionDetails):
             if iobinding.session is not self:
                 message = "IOBinding must be used with the session that created it."
                 raise OptionError(message)
-            iobinding.take(self._compute(iobinding.outputs(), iobinding.feed(), run_options))
+            targets = iobinding.remote()
+            if targets is None:
+                iobinding.take(self._compute(iobinding.outputs(), iobinding.feed(), run_options))
+            else:
+                names = iobinding.outputs()
+                iobinding.take(self._session.run_bound(iobinding.feed(), targets, names, run_options))
+
+    def read(self, tensor: RemoteTensor) -> Array:
+        """Return a copy of what lies in the memory of a device; raises as :meth:`run`."""
+        with _onnxruntime_errors():
+            return self._session.read(tensor)
 
     def get_inputs(self) -> list[NodeArg]:
         """Return name, type and shape of the inputs that every run needs."""

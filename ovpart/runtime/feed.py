@@ -15,6 +15,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ovpart.backend.remote import RemoteTensor
 from ovpart.errors import InputError
 from ovpart.model.types import numpy_dtype
 
@@ -201,7 +202,8 @@ def _checked(port: Port, value: object) -> Array:
         raise InputError(f"Input {port.name!r} is None. Give an array: {declared(port)}.")
     expected = numpy_dtype(port.dtype)
     try:
-        array = normalise(value, expected)
+        # What lies in a device's memory has dtype and shape, and stays there.
+        array = _Described(value) if isinstance(value, RemoteTensor) else normalise(value, expected)
     except InputError as error:
         raise InputError(f"Input {port.name!r} ({declared(port)}): {error}") from error
     if array.dtype != expected:
@@ -223,7 +225,15 @@ def _checked(port: Port, value: object) -> Array:
             f"Got invalid dimensions for input: {port.name} for the following indices{lines}\n {_ADVICE} "
             f"The model declares {declared(port)}, the shape given is {list(shape)}."
         )
-    return array
+    return array if not isinstance(array, _Described) else value
+
+
+class _Described:
+    """What is checked of a tensor that is not here."""
+
+    def __init__(self, tensor: RemoteTensor) -> None:
+        self.dtype = tensor.numpy_dtype
+        self.shape = tensor.shape
 
 
 def declared(port: Port) -> str:

@@ -7,7 +7,7 @@ the user would otherwise share memory with somebody.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from ovpart.errors import InputError, OvpartError, RunError
@@ -84,8 +84,8 @@ class Schedule:
     """
 
     __slots__ = (
-        "_binder", "_held", "_held_routes", "_on_failure", "_pool", "_routes", "_run_feed", "_whole", "_wiring",
-        "input_names", "output_names",
+        "_binder", "_held", "_held_routes", "_on_failure", "_pool", "_remote", "_routes", "_run_feed", "_whole",
+        "_wiring", "input_names", "output_names",
     )  # fmt: skip
 
     def __init__(
@@ -108,6 +108,7 @@ class Schedule:
         self._binder = Binder(steps, wiring, timed)
         self._pool: Pool[Lease] = Pool(self._binder)
         self._held: Pool[Lease] = Pool(self._binder)  # their requests write where somebody told them
+        self._remote: dict[Hashable, Pool[Lease]] = {}
 
     def run(
         self, feed: Mapping[str, Array], wanted: Sequence[str] | None = None, control: RunControl | None = None
@@ -163,6 +164,8 @@ class Schedule:
         self._run_feed = self._on_failure = None  # both may hold on to executables
         self._pool.close()
         self._held.close()
+        for pool in self._remote.values():
+            pool.close()
         self._binder.close()
 
     def held_route(self, wanted: tuple[int, ...]) -> HeldRoute:
@@ -171,6 +174,19 @@ class Schedule:
         if found is None:
             found = held_route(self._wiring, self._wiring.route(wanted), self._binder.executables)
             self._held_routes[wanted] = found
+        return found
+
+    def way(self, wanted: tuple[int, ...]) -> tuple[Route, tuple[Executable, ...], tuple[int, ...]]:
+        """Return the way to some of the outputs, by position; the executables; and the slot of every output."""
+        return self._wiring.route(wanted), self._binder.executables, self._wiring.results
+
+    def remote_pool(self, key: Hashable) -> Pool[Lease]:
+        """Return the leases of runs that have the same inputs and outputs in the memory of a device."""
+        found = self._remote.get(key)
+        if found is None:
+            if len(self._remote) >= _ROUTES_KEPT:
+                self._remote.clear()
+            found = self._remote[key] = Pool(self._binder)
         return found
 
     def borrow(self) -> Lease:
