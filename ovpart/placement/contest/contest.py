@@ -169,7 +169,7 @@ class Contest:
             _log.info("%s is not measured beside the plan: %s", way.name, error)
             return None
         self._entries.append(entry)
-        rival = Rival(way.name, entry.schedule, entry.guards, compared=True)
+        rival = Rival(way.name, entry.schedule, entry.guards, compared=way.compared)
         if feed is not None and not violated(entry.guards, feed):
             try:
                 entry.schedule.run(feed)

@@ -15,6 +15,7 @@ from ovpart.partition.overruling import not_worth
 from ovpart.partition.plan import RUNTIME, Plan
 from ovpart.placement.engines import Engines
 from ovpart.placement.suspects import wants_trial
+from ovpart.placement.verification.tolerance import is_quantised
 from ovpart.planning import FALLBACK, LAST_RESORT, all_delegated, held_back, is_said
 
 MAX_WEIGHT_BYTES = 512 << 20
@@ -36,10 +37,13 @@ class Way:
         :data:`ovpart.capability.evidence.ONNXRUNTIME` or :data:`ovpart.capability.evidence.DELEGATED`.
     plan : Plan
         What it runs.
+    compared : bool
+        Whether its answers must be those of the plan that it runs against.
     """
 
     name: str
     plan: Plan
+    compared: bool = True
 
 
 def is_told(plan: Plan, engines: Engines) -> bool:
@@ -79,7 +83,10 @@ def ways_beside(
         return []
     ways = []
     if plan.delegates:
-        ways.append(Way(ONNXRUNTIME, held_back(model, plan, not_worth("", source="measured"))))
+        # A rounding that falls the other way is a whole step: what onnxruntime makes of a quantised model is no further
+        # from right than what the plan makes of it.
+        compared = not is_quantised(model.graph)
+        ways.append(Way(ONNXRUNTIME, held_back(model, plan, not_worth("", source="measured")), compared))
     if us >= LEAST_US or plan.delegates:
         everything = all_delegated(model, engines.options, table, demotions=demotions, guarded=guarded)
         if is_promising(everything, plan, engines, us):

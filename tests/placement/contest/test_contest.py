@@ -12,6 +12,7 @@ from onnx import numpy_helper as nh
 import ovpart
 from ovpart.backend.fake import FakeBackend
 from ovpart.backend.fold import fold_constants
+from ovpart.backend.onnxruntime import OnnxRuntimeBackend
 from ovpart.capability.evidence import Choice, Evidence, read_evidence
 from ovpart.capability.table import load_table
 from ovpart.model.read import read_model
@@ -124,6 +125,40 @@ def test_weights_are_held_twice_only_where_they_are_small(heavy, limit, monkeypa
         form.run(heavy[1], None)
     form.settle(60)
     assert len(plain.cuts) + plain.calls["compile_whole"] == (0 if limit == 0 else 1)
+
+
+def quantised(proto):
+    """Return the model with its input rounded to 8 bits."""
+    made = onnx.ModelProto()
+    made.CopyFrom(proto)
+    made.opset_import[0].version = 19  # the first in which onnx.reference, behind the fake, knows both
+    scale = nh.from_array(np.float32(0.05), "scale")
+    zero = nh.from_array(np.int8(0), "zero")
+    made.graph.initializer.extend([scale, zero])
+    made.graph.node[0].input[0] = "rounded"
+    for node in (
+        h.make_node("DequantizeLinear", ["whole", "scale", "zero"], ["rounded"]),
+        h.make_node("QuantizeLinear", ["v0", "scale", "zero"], ["whole"]),
+    ):
+        made.graph.node.insert(0, node)
+    return made
+
+
+@pytest.mark.parametrize("change", [lambda proto: proto, quantised], ids=["float", "quantised"])
+def test_what_onnxruntime_makes_of_a_quantised_model_is_right_however_else_the_plan_rounds(change):
+    """The device answers otherwise, and far more slowly."""
+    engines = Engines(
+        resolve({}), {"openvino": FakeBackend(wrong={"HardSwish": 0.1}), "onnxruntime": OnnxRuntimeBackend()}
+    )
+    form = Form(fold_constants(read_model(change(model_of(2, 40)))), engines, load_table(), measured=True)
+    feed = {"v0": np.random.default_rng(1).normal(size=(1, 64, 40, 40)).astype(np.float32)}
+    assert form.plan.delegated
+    for _ in range(FIRST_CALLS):
+        form.run(feed, None)
+    assert form.settle(60)
+    for _ in range(MOST_CALLS):
+        form.run(feed, None)
+    assert bool(form.plan.delegated) == (change is not quantised)
 
 
 def test_a_session_may_be_closed_while_rivals_are_compiled(heavy):
