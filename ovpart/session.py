@@ -36,6 +36,7 @@ from ovpart.placement.form import Form
 from ovpart.placement.given_plan import given_plan
 from ovpart.placement.known_operators import refuse_unknown_operators
 from ovpart.placement.override_forms import OverrideForms
+from ovpart.placement.profiling.profiling import Profiling
 from ovpart.placement.remote import Memories, Reaching, is_remote
 from ovpart.placement.sharing.group import begin, settled
 from ovpart.placement.static_forms import StaticForms
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("ovpart")
 
 
-class Session(Verifying, Reaching):
+class Session(Verifying, Profiling, Reaching):
     """A model, split between the device asked for and onnxruntime.
 
     Parameters
@@ -269,6 +270,7 @@ class Session(Verifying, Reaching):
             sharing=None if self._engines.sharing is None else self._engines.sharing.facts(),
             table_differs=differences(self._table.measured_with),
             pool=self.share,
+            profile=self._profiled,
         )
 
     def settle(self, timeout: float | None = None) -> bool:

@@ -80,6 +80,29 @@ class Cut:
     node_names: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class LayerTime:
+    """What a layer of an engine took.
+
+    Attributes
+    ----------
+    name : str
+        As the engine calls it.
+    kind : str
+        What it computes, and with which kernel where the engine says so.
+    us : float
+        Microseconds, over all runs.
+    nodes : tuple of str
+        Keys of the model's nodes that are computed in it, in topological order; empty where none can be named: layers
+        that the engine has put in between.
+    """
+
+    name: str
+    kind: str
+    us: float
+    nodes: tuple[str, ...]
+
+
 @runtime_checkable
 class Request(Protocol):
     """One run at a time: owns its buffers. Ports go by index, in the order of the executable.
@@ -127,8 +150,27 @@ class Executable(Protocol):
 
 
 @runtime_checkable
+class TellsLayers(Protocol):
+    """An executable that times its layers: what ``compile_profiled`` of a backend gives."""
+
+    def layer_times(self) -> Sequence[LayerTime]:
+        """Return what each layer took in the runs since :meth:`forget_layer_times`; asked for once, after the last."""
+
+    def forget_layer_times(self) -> None:
+        """Leave out the runs so far."""
+
+
+@runtime_checkable
+class Profiles(Protocol):
+    """A backend whose engine times its layers."""
+
+    def compile_profiled(self, cut: Cut, device: str, config: Mapping[str, object]) -> Executable:
+        """Compile a cluster so that it times its layers (:class:`TellsLayers`), which slows it down."""
+
+
+@runtime_checkable
 class Backend(Protocol):
-    """An engine.
+    """An engine. One that is a :class:`Profiles` too has its layers in profiles.
 
     ``config`` of the compile methods holds keys of ovpart's own, in small letters (``num_threads``), and properties of
     the engine as the engine calls them; a key that a backend does not know is an OptionError.

@@ -84,36 +84,49 @@ class OnnxRuntimeBackend:
         OptionError
             If `config` has a key that is not known.
         """
+        return self._compile(cut, config, profiled=False)
+
+    def compile_profiled(self, cut: Cut, device: str, config: Mapping[str, object]) -> OnnxRuntimeExecutable:
+        """Make a session of a cut that times its nodes; raises as :meth:`compile`."""
+        from ovpart.backend.layers import tagged
+
+        return self._compile(tagged(cut), config, profiled=True)
+
+    def _compile(self, cut: Cut, config: Mapping[str, object], *, profiled: bool) -> OnnxRuntimeExecutable:
         from ovpart.backend.onnxruntime_stamp import alternatives, is_unreleased, unreleased_opsets
 
         refusal: Exception | None = None
         newest = cut.proto
         for proto in alternatives(cut.proto):
-            made = self._compiled(proto, cut, config)
+            made = self._compiled(proto, cut, config, profiled=profiled)
             if not isinstance(made, Exception):
                 return made
             refusal = refusal or made
             newest = proto if is_unreleased(proto) else newest
         if is_unreleased(newest):
             with unreleased_opsets():
-                made = self._compiled(newest, cut, config)
+                made = self._compiled(newest, cut, config, profiled=profiled)
             if not isinstance(made, Exception):
                 return made
         raise _refused(refusal, cut) from refusal
 
     def _compiled(
-        self, proto: onnx.ModelProto, cut: Cut, config: Mapping[str, object]
+        self, proto: onnx.ModelProto, cut: Cut, config: Mapping[str, object], *, profiled: bool
     ) -> OnnxRuntimeExecutable | Exception:
         """Return an executable of one form of a cut, or why there is none."""
+        from ovpart.backend.onnxruntime_layers import ProfiledOnnxRuntime, profiling_folder
         from ovpart.backend.onnxruntime_request import OnnxRuntimeExecutable
         from ovpart.backend.onnxruntime_weights import with_weights
 
         options = session_options(config)
         model, keep = with_weights(proto, cut, options)
+        folder = profiling_folder(options) if profiled else None
         try:
             session = _session(model, options)
         except Exception as error:  # each failure of the binding has a class of its own, without a common base
             return error
+        if folder is not None:
+            return ProfiledOnnxRuntime(session, cut.inputs, cut.outputs, folder=folder, cut=cut, keep=keep)
         return OnnxRuntimeExecutable(session, cut.inputs, cut.outputs, cut=cut, keep=keep)
 
     def compile_whole(self, model: Model, device: str, config: Mapping[str, object]) -> OnnxRuntimeExecutable:

@@ -70,6 +70,19 @@ class OpenVINOBackend(OpenVINODevices):
         OptionError
             If openvino has no property that `config` names, or not with that value.
         """
+        return self._compile(cut, device, config)
+
+    def compile_profiled(self, cut: Cut, device: str, config: Mapping[str, object]) -> OpenVINOExecutable:
+        """Compile a cut so that it times its layers; raises as :meth:`compile`."""
+        from ovpart.backend.layers import tagged
+
+        return self._compile(tagged(cut), device, config, profiled=True)
+
+    def _compile(
+        self, cut: Cut, device: str, config: Mapping[str, object], *, profiled: bool = False
+    ) -> OpenVINOExecutable:
+        from ovpart.backend.openvino_layers import ProfiledOpenVINO, tag_operations, with_counters
+
         self._check_device(device)
         options = exact_options(cut.proto.graph, device, self._options(device, config), config)
         options = quick_options(cut.proto.graph, device, options)
@@ -78,8 +91,13 @@ class OpenVINOBackend(OpenVINODevices):
             raise CompileError(f"openvino was not asked: {crash[0]}", stage="read", node=crash[1])
         model = self._converted(cut)
         slots = self._step("convert", cut, lambda: bound_ports(model, cut.inputs, cut.outputs, _used(cut)))
+        if profiled:
+            options = with_counters(options)
+            self._step("convert", cut, lambda: tag_operations(model, cut))
         compiled = self._step("compile", cut, lambda: self._compiled(model, device, options, config), config)
-        return self._reaching(self._executable(compiled, cut.inputs, cut.outputs, slots, cut), device, config)
+        kind = ProfiledOpenVINO if profiled else None
+        made = self._executable(compiled, cut.inputs, cut.outputs, slots, cut, kind=kind)
+        return self._reaching(made, device, config)
 
     def compile_whole(self, model: Model, device: str, config: Mapping[str, object]) -> OpenVINOExecutable:
         """Compile the untouched model, from its path where it has one so that openvino maps the weights itself.
@@ -252,6 +270,7 @@ class OpenVINOBackend(OpenVINODevices):
         slots: Sequence[int | None],
         cut: Cut | None,
         keep: object = None,
+        kind: type[OpenVINOExecutable] | None = None,
     ) -> OpenVINOExecutable:
         from ovpart.backend.openvino_request import OpenVINOExecutable
 
@@ -260,7 +279,8 @@ class OpenVINOBackend(OpenVINODevices):
                 raise CompileError(
                     f"openvino has a port of type {value.element_type.get_type_name()}, which ONNX has not"
                 )
-        return OpenVINOExecutable(compiled, inputs, outputs, slots, cut=cut, keep=(keep, cut))
+        kind = kind or OpenVINOExecutable
+        return kind(compiled, inputs, outputs, slots, cut=cut, keep=(keep, cut))
 
 
 def _used(cut: Cut) -> set[str]:

@@ -21,6 +21,7 @@ COMMANDS = {
     "verify": "Hold every cluster of a model against onnxruntime.",
     "bisect": "Name the node that makes a cluster wrong, and write it as a model.",
     "view": "Write a page for a browser: clusters, reasons, the graph, every node.",
+    "profile": "Measure where the time of a run goes: clusters, and nodes in them.",
     "explain": "Tell why one node is where it is.",
     "ops": "Ask, measure and check the table of what devices compute rightly.",
     "compile": "Write a model with its clusters compiled, to be loaded without a compile.",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from ovpart.backend.base import Backend, Cut, Device, Executable, Port
+from ovpart.backend.base import Backend, Cut, Device, Executable, Port, Profiles
 from ovpart.backend.qdq import without_idle_pairs
 from ovpart.backend.registry import backend
 from ovpart.capability.target import CHOOSERS, asked_target, parse_target
@@ -115,6 +115,8 @@ class Engines:
         if label.engine == DEVICE_ENGINE:
             settings.update(self.properties.get(label.device, {}))
             settings.update(self.options.config)
+            if self.oversight.timed:
+                settings.pop("CACHE_DIR", None)
         elif label == FALLBACK:
             if alone:
                 settings["spinning"] = True
@@ -128,6 +130,9 @@ class Engines:
         if self.options.enable_qdq_optimizer and label.device.partition(".")[0] == "NPU":
             cut = without_idle_pairs(cut)
         engine, device, settings = self.backend_of(label), self.device_of(label), self.settings_of(label, alone=alone)
+        if self.oversight.timed:
+            compile_it = engine.compile_profiled if isinstance(engine, Profiles) else engine.compile
+            return compile_it(cut, device, settings)
         content = None if self.sharing is None else content_of_cut(cut)
         return self._made(label, content, settings, lambda: engine.compile(cut, device, settings))
 

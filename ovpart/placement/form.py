@@ -110,19 +110,16 @@ class Form:
         self._plain: Schedule | None = None
         self._progress = progress
         self._plan = self._first_plan(known) if plan is None else plan
-        self._learn = learn
+        self._learn, self._decided = learn, decided
         self._known = len(known)
         self._demotions: tuple[Demotion, ...] = tuple(known)
         self._guards: tuple[Guard, ...] = ()
         self._realised: Realised | None = None
         self._schedule: Schedule | None = None
         self._contest: Contest | None = None
-        self._decided = decided
         self._won_guards: tuple[Guard, ...] = ()
         self._measured = measured
-        self._on_trial = False
-        self._closed = False
-        self._unchecked = False
+        self._on_trial = self._closed = self._unchecked = False
         self._replans = 0
         self._outcome: Outcome | None = None
         if self._is_deferred:
@@ -160,6 +157,10 @@ class Form:
         if self._closed:
             raise RunError(CLOSED)
         return self._realised
+
+    def twin(self, engines: Engines) -> Form:
+        """Return a form of the same model and the plan that runs now, compiled anew by other engines."""
+        return Form(self._model, engines, self._table, guarded=self._guarded, plan=self.plan, inner=self._inner)
 
     @property
     def replans(self) -> int:
@@ -280,9 +281,8 @@ class Form:
         )
         self._realised, self._plan, self._demotions = realised, realised.plan, realised.demotions
         self._guards = merge(realised.plan.guards) if self._guarded else ()
-        self._schedule = bind(
-            realised, on_failure=partial(self._answer_failure, realised), trace=self._engines.oversight.trace
-        )
+        on_failure = partial(self._answer_failure, realised)
+        self._schedule = bind(realised, on_failure=on_failure, oversight=self._engines.oversight)
         if self._learn is not None and len(self._demotions) > self._known:
             self._learn(self._demotions, ())
         self._on_trial = realised.on_trial

@@ -146,6 +146,11 @@ class NestedBody:
             return None
         return form.steady
 
+    @property
+    def form(self) -> BodyForm | None:
+        """What runs it; ``None`` before it is compiled."""
+        return self._form
+
     def inside(self) -> dict[Path, ScopeState]:
         """Return what the runs so far showed of it, under an empty path, and of the bodies in it."""
         form = self._form
@@ -307,6 +312,14 @@ def inside_of(key: str, executable: object) -> dict[Path, ScopeState]:
         if isinstance(one.body, NestedBody):
             found.update({(key, one.body.name, *path): state for path, state in one.body.inside().items()})
     return found
+
+
+def forms_of(key: str, executable: object) -> dict[Path, BodyForm]:
+    """Return path → what runs the body, of the bodies of a node that are compiled."""
+    if not isinstance(executable, ControlFlow):
+        return {}
+    bodies = [one.body for one in executable.parts if isinstance(one.body, NestedBody)]
+    return {(key, body.name): body.form for body in bodies if body.form is not None}
 
 
 def nested_plans_of(executable: object) -> dict[str, Plan]:

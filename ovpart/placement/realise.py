@@ -21,7 +21,7 @@ from ovpart.placement.suspects import demote_died, demote_hung, demotions_of, wa
 from ovpart.placement.trial.trials import NOT_STARTED, TrialDied, TrialExecutable, TrialRefused
 from ovpart.planning import FALLBACK, LAST_RESORT
 from ovpart.runtime.control_flow import ControlFlow
-from ovpart.runtime.oversight import Trace, TracedExecutable
+from ovpart.runtime.oversight import Oversight, Trace, TracedExecutable
 from ovpart.runtime.schedule import OnFailure, Schedule, bind_schedule
 
 _log = logging.getLogger("ovpart")
@@ -241,7 +241,8 @@ def compile_cluster(model: Model, cluster: Cluster, engines: Engines, *, alone: 
         If the engine refuses a part.
     """
     makes_all = set(model.graph.outputs) <= set(cluster.outputs)
-    if alone and makes_all and cluster.label == FALLBACK and model.is_untouched and not cluster.parts:
+    untouched = model.is_untouched and not cluster.parts and not engines.oversight.timed
+    if alone and makes_all and cluster.label == FALLBACK and untouched:
         return (engines.compile_whole(model, cluster.label),)
     if model.graph.nodes[cluster.nodes[0]].key in engines.contexts:
         keys = [model.graph.nodes[index].key for index in cluster.nodes]
@@ -260,7 +261,7 @@ def traced(executable: Executable, cluster: Cluster, trace: Trace | None) -> Exe
     return TracedExecutable(executable, f"{label.engine} {label.device}", told, trace)
 
 
-def bind(realised: Realised, on_failure: OnFailure | None = None, trace: Trace | None = None) -> Schedule:
+def bind(realised: Realised, on_failure: OnFailure | None = None, oversight: Oversight | None = None) -> Schedule:
     """Stitch the executables of a plan together.
 
     Parameters
@@ -269,9 +270,10 @@ def bind(realised: Realised, on_failure: OnFailure | None = None, trace: Trace |
         A plan with all its executables.
     on_failure : callable, optional
         See :func:`ovpart.runtime.schedule.bind_schedule`.
-    trace : Trace, optional
-        Where each run of each cluster is noted.
+    oversight : Oversight, optional
+        Where each run of each cluster is noted, and whether it is timed.
     """
+    trace, timed = (None, False) if oversight is None else (oversight.trace, oversight.timed)
     model, plan = realised.model, realised.plan
     graph = model.graph
     made = {name for cluster in plan.clusters for name in cluster.outputs}
@@ -282,6 +284,7 @@ def bind(realised: Realised, on_failure: OnFailure | None = None, trace: Trace |
         steps=[(c.id, traced(e, c, trace)) for c in plan.clusters for e in realised.executables[_key(c)]],
         constants={name: model.weights.array(name) for name in graph.outputs if name not in handed_through},
         on_failure=on_failure,
+        timed=timed,
     )
 
 

@@ -10,6 +10,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from ovpart.capability.evidence import DELEGATED, ONNXRUNTIME, PLAN
+from ovpart.placement.profiling.text import as_data as profile_data
 
 if TYPE_CHECKING:
     from ovpart.report.facts import Blocker, Fallback, Share
@@ -73,6 +74,7 @@ def as_data(report: Report) -> dict[str, Any]:
         "sharing": None if report.sharing is None else asdict(report.sharing),
         "scopes": [_scope(scope) for scope in report.scopes],
         "executed_flops": report.executed_flops,
+        "profile": None if report.profile is None else profile_data(report.profile),
     }
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ovpart.options import Options
     from ovpart.placement.nested import Path as ScopePath
     from ovpart.placement.nested import ScopeState
+    from ovpart.placement.profiling.facts import Profiled
     from ovpart.placement.sharing.group import Shared
     from ovpart.report.gather import WhatIf
 
@@ -82,6 +83,8 @@ class Report:
     executed_flops : float or None
         Share of the operations of all runs so far that was delegated, each body counted as often as it ran; ``None``
         where no body has a plan of its own, or nothing ran.
+    profile : Profiled or None
+        Where the time of a run goes, as last measured; ``None`` where it was not.
     evidence : EvidenceFact or None
         Where what trials taught is kept; ``None`` for a plan, and with ``evidence="off"``.
     table_differs : tuple of Difference
@@ -121,6 +124,7 @@ class Report:
     executed_flops: float | None = None
     pool: PoolFact | None = None
     sharing: Shared | None = None
+    profile: Profiled | None = None
 
     @property
     def coverage(self) -> float:
@@ -220,6 +224,7 @@ def make_report(
     table_differs: Sequence[Difference] = (),
     pool: PoolFact | None = None,
     sharing: Shared | None = None,
+    profile: Profiled | None = None,
 ) -> Report:
     """Gather the facts of a plan and of its runs.
 
@@ -235,6 +240,8 @@ def make_report(
         What engines refused.
     engines, planning_ms, emulated_on, runs, evidence, compiles, variants, table_differs, pool, sharing : optional
         As in :class:`Report`, where known.
+    profile : Profiled, optional
+        Where the time goes, where measured.
     what_if : callable, optional
         Makes the plan anew as if the nodes with these indices were supported; by default the plan's own labels are
         changed and partitioned again.
@@ -280,6 +287,7 @@ def make_report(
         executed_flops=executed_share(plan, inside or {}),
         pool=pool,
         sharing=sharing,
+        profile=profile,
     )
 
 

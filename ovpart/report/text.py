@@ -13,6 +13,7 @@ from ovpart.partition.plan import RUNTIME
 from ovpart.report.facts import Blocker, Fallback, Share
 
 if TYPE_CHECKING:
+    from ovpart.placement.contest.race import Outcome
     from ovpart.report.model import Report
     from ovpart.report.scopes import ScopeFact
 
@@ -259,8 +260,13 @@ def _runs(report: Report) -> Iterator[str]:
         yield f"runs: {runs.count}{anew}"
     if runs.outcome is not None:
         when = "measured before" if runs.outcome.known_before else "first runs"
-        figures = ", ".join(f"{_WAYS[way]} {_milliseconds(us / 1000)}" for way, us in runs.outcome.us.items())
-        yield from _wrapped(f"{when}: {figures}: {_KEPT[runs.outcome.kept]}", "  ", "      ")
+        yield from _wrapped(f"{when}: {outcome_words(runs.outcome)}", "  ", "      ")
+
+
+def outcome_words(outcome: Outcome) -> str:
+    """Return what was measured of the ways to run a model, and which is kept, in words."""
+    figures = ", ".join(f"{_WAYS[way]} {_milliseconds(us / 1000)}" for way, us in outcome.us.items())
+    return f"{figures}: {_KEPT[outcome.kept]}"
 
 
 def _options(report: Report) -> Iterator[str]:

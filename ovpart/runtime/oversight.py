@@ -60,11 +60,14 @@ class Oversight:
         Where each step of each run is noted.
     raises_failures : bool
         Whether a cluster that fails while it runs is an error, where onnxruntime would answer for it otherwise.
+    timed : bool
+        Whether engines time their layers, and schedules their steps. Nothing is taken from caches then, or put there.
     """
 
-    def __init__(self, trace: Trace | None = None, *, raises_failures: bool = False) -> None:
+    def __init__(self, trace: Trace | None = None, *, raises_failures: bool = False, timed: bool = False) -> None:
         self.trace = trace
         self.raises_failures = raises_failures
+        self.timed = timed
 
 
 class TracedExecutable:

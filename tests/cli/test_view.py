@@ -19,17 +19,17 @@ def test_the_page_stands_beside_the_model_and_needs_no_engine(ovpart_cli, split_
     assert done.out.strip() == str(page)
     text = page_of(page)
     assert "LabelEncoder" in text
-    assert "<dt>runs</dt>" not in text
+    assert "<dt>profiled</dt>" not in text
 
 
-def test_the_page_of_a_run_tells_of_runs_and_engines(ovpart_cli, split_model, tmp_path):
+def test_the_page_of_a_run_tells_of_times_and_engines(ovpart_cli, split_model, tmp_path):
     np.save(tmp_path / "x.npy", np.eye(4, dtype=np.float32))
     page = tmp_path / "page.html"
     given = f"x={tmp_path / 'x.npy'}"
     done = ovpart_cli("view", split_model, "--min-gain", "0", "--run", "--input", given, "--out", page)
     assert done.code == 0, done.err
     text = page_of(page)
-    assert "<dt>runs</dt>" in text
+    assert "<dt>profiled</dt>" in text
     assert "<dt>openvino</dt>" in text
 
 

@@ -72,7 +72,7 @@ def open_contest(
             known = realised.demotions
             replan = partial(all_delegated, model, engines.options, table, guarded=guarded)
             made = realise(model, way.plan, engines, replan, demotions=known, make_form=make_form)
-        schedule = bind(made, on_failure=partial(answer_failure, made), trace=engines.oversight.trace)
+        schedule = bind(made, on_failure=partial(answer_failure, made), oversight=engines.oversight)
         return Entry(way, made, schedule, merge(made.plan.guards) if guarded else ())
 
     def ways(us: float) -> list[Way]:

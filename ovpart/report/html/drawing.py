@@ -25,7 +25,7 @@ MOST_BOXES = 120
 """Clusters that are drawn, the first ones in running order: more cannot be taken in, and each has its row below."""
 MOST_TRACKS = 1_500
 """Places that lines may take up in layers that they pass."""
-BOX_WIDTH, BOX_HEIGHT = 232, 62
+BOX_WIDTH, BOX_HEIGHT = 240, 62
 _END_HEIGHT = 26
 _TRACK_WIDTH = 6
 _GAP = 22

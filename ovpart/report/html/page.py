@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING
 
 from ovpart.errors import OptionError
 from ovpart.partition.flops import node_flops
+from ovpart.placement.profiling.text import duration, honestly
 from ovpart.report.html.drawing import INPUTS, draw
 from ovpart.report.html.rows import node_rows, place_name, tell_node
 from ovpart.report.html.words import visible
-from ovpart.report.text import percent
+from ovpart.report.text import outcome_words, percent
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
     from ovpart.partition.plan import Cluster, Plan
+    from ovpart.placement.profiling.facts import Profiled
     from ovpart.report.model import Report
 
 MOST_CLUSTERS = 1_000
@@ -49,6 +51,8 @@ class ClusterView:
         Whether nodes fall back to it; whether all its nodes are in `listed`.
     nodes : int
         How many there are.
+    us : float or None
+        Microseconds per run, where profiled.
     of_flops : float or None
         Its share of the operations of the main scope.
     ops : str
@@ -65,6 +69,7 @@ class ClusterView:
     is_island: bool
     is_open: bool
     nodes: int
+    us: float | None
     of_flops: float | None
     ops: str
     inputs: tuple[tuple[str, str], ...]
@@ -82,7 +87,8 @@ def to_html(report: Report) -> str:
     """
     plan = report.plan
     style, script = _file("page.css"), _file("page.js")
-    rows = node_rows(plan)
+    times = None if report.profile is None else _node_times(report.profile)
+    rows = node_rows(plan, times)
     return (
         _environment()
         .from_string(_file("page.html.jinja"))
@@ -90,11 +96,13 @@ def to_html(report: Report) -> str:
             report=report,
             plan=plan,
             drawing=draw(plan),
-            clusters=_clusters(plan),
+            clusters=_clusters(plan, report.profile),
             left_out=max(0, len(plan.clusters) - MOST_CLUSTERS),
             data=_as_json(rows),
             rows_left_out=rows["left_out"],
-            timed=False,
+            profile=report.profile,
+            measured=outcome_words,
+            honestly=None if report.profile is None else honestly(report.profile),
             style=style,
             script=script,
             script_hash=_hash(script),
@@ -113,9 +121,7 @@ def _environment() -> Environment:
     made = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_finalized
     )
-    made.filters.update(
-        percent=percent, place=place_name, milliseconds=milliseconds, listed=_listed, safe_here=_safe_here
-    )
+    made.filters.update(percent=percent, place=place_name, duration=duration, listed=_listed, safe_here=_safe_here)
     return made
 
 
@@ -152,32 +158,27 @@ def _hash(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
-def milliseconds(us: float) -> str:
-    """Return a time in words of three digits.
-
-    Examples
-    --------
-    >>> milliseconds(12345.6), milliseconds(71.2), milliseconds(3.21)
-    ('12.3 ms', '71 µs', '3.2 µs')
-    """
-    if us >= 1000:
-        return f"{us / 1000:.3g} ms" if us < 1e6 else f"{us / 1000:.0f} ms"
-    return f"{us:.0f} µs" if us >= 10 else f"{us:.1f} µs"
+def _node_times(profiled: Profiled) -> dict[tuple[tuple[str, ...], str], tuple[float | None, str]]:
+    return {(node.path, node.key): (node.us, node.leader) for node in profiled.nodes}
 
 
-def _clusters(plan: Plan) -> tuple[ClusterView, ...]:
+def _clusters(plan: Plan, profiled: Profiled | None) -> tuple[ClusterView, ...]:
     flops = [sum(node_flops(plan.graph, plan.graph.nodes[i]) for i in cluster.nodes) for cluster in plan.clusters]
     total = sum(flops)
+    took = {} if profiled is None else {c.id: c.us for c in profiled.clusters if not c.path}
     views = []
     room = MOST_LISTED_IN_ALL
     for number, cluster in enumerate(plan.clusters[:MOST_CLUSTERS], 1):
         listed = cluster.nodes[: min(MOST_LISTED, room)]
         room -= len(listed)
-        views.append(_cluster(plan, cluster, number, flops[number - 1] / total if total else None, listed))
+        of_flops = flops[number - 1] / total if total else None
+        views.append(_cluster(plan, cluster, number, of_flops, took.get(cluster.id), listed))
     return tuple(views)
 
 
-def _cluster(plan: Plan, cluster: Cluster, number: int, of_flops: float | None, listed: Sequence[int]) -> ClusterView:
+def _cluster(
+    plan: Plan, cluster: Cluster, number: int, of_flops: float | None, us: float | None, listed: Sequence[int]
+) -> ClusterView:
     graph = plan.graph
     return ClusterView(
         number=number,
@@ -186,6 +187,7 @@ def _cluster(plan: Plan, cluster: Cluster, number: int, of_flops: float | None, 
         is_island=cluster.is_island,
         is_open=len(listed) == len(cluster.nodes),
         nodes=len(cluster.nodes),
+        us=us,
         of_flops=of_flops,
         ops=_operators(plan, cluster),
         inputs=tuple((name, str(graph.type_of(name))) for name in islice(cluster.inputs, MOST_LISTED)),

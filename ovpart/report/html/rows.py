@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 MOST_ROWS = 20_000
 """Nodes that the table has. Where a model has more, those that are not on the device come first."""
 
-NodeTimes = Mapping[tuple[tuple[str, ...], str], tuple[float, str]]
-"""Scope and key of a node → microseconds a run, and the node in whose layer it runs where that is another one."""
+NodeTimes = Mapping[tuple[tuple[str, ...], str], tuple[float | None, str]]
+"""Scope and key of a node → microseconds a run, and the key of the node in whose layer it runs where that is another
+one."""
 
 
 class _Told:

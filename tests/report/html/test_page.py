@@ -18,6 +18,8 @@ from ovpart.capability.demotion import Demotion
 from ovpart.errors import OptionError
 from ovpart.model.read import read_model
 from ovpart.options import resolve
+from ovpart.placement.contest.race import Outcome
+from ovpart.placement.profiling.facts import ClusterFact, NodeFact, Profiled
 from ovpart.report.facts import RunFacts
 from ovpart.report.html import page as page_module
 from ovpart.report.html import rows as rows_module
@@ -59,7 +61,7 @@ def full(report_of, guarded):
         options=resolve({"min_gain": 0, "pin": ["Softmax"]}),
         planning_ms=3.5,
         emulated_on="CPU",
-        runs=RunFacts(2, 1, True, 3),
+        runs=RunFacts(2, 1, True, 3, Outcome({"plan": 830.0, "onnxruntime": 1200.0})),
     )
 
 
@@ -75,6 +77,7 @@ def test_the_page_has_every_part(full):
     for share in full.shares:
         assert f"{share.label.engine} {share.label.device}" in text
     assert "words of the engine" in text
+    assert "onnxruntime alone 1.2 ms: the plan is kept" in text
     blocks = text_of(next(e for e in tree.iter("section") if e.get("id") == "blocks"))
     for blocker in full.blockers:
         assert f"{blocker.clusters} → {blocker.clusters_if}" in blocks
@@ -196,6 +199,36 @@ def test_nodes_of_bodies_with_plans_of_their_own_have_rows():
     inner = next(row for row in data["rows"] if row[1] == "total")
     assert data["scopes"][inner[9]] == "body of p in then_branch of y"
     assert "Bodies of control flow with plans of their own" in text_of(parsed(page))
+
+
+def test_a_profile_puts_times_at_clusters_and_nodes(report_of):
+    bare = report_of()
+    device, island = (bare.plan.clusters[n] for n in (0, 1))
+    profile = Profiled(
+        "tiny.onnx",
+        "CPU",
+        5,
+        200.0,
+        250.0,
+        (
+            ClusterFact((), device.id, 1, device.label, 1, 1.0, 120.0, 110.0, 100.0),
+            ClusterFact((), island.id, 2, island.label, 1, 1.0, 80.0, None, 0.0),
+        ),
+        (),
+        (NodeFact((), "a", "first", "MatMul", device.id, "openvino", "CPU", 100.0),
+         NodeFact((), "b", "soft", "Softmax", island.id, "onnxruntime", "CPU", None, "a")),
+    )  # fmt: skip
+    page = report_of(profile=profile).to_html()
+    tree = parsed(page)
+    times = text_of(next(e for e in tree.iter("section") if e.get("id") == "times"))
+    assert "engines told 55.0% layer by layer, and 50.0% could be mapped to nodes" in times
+    assert "120 µs" in times
+    assert "not told" in times
+    rows = {row[1]: row[10:] for row in data_of(page)["rows"]}
+    assert rows["first"] == [100.0, ""]
+    assert rows["soft"] == [None, "a"]
+    assert rows["second"] == [None, ""]
+    assert len(data_of(bare.to_html())["rows"][0]) == 10
 
 
 def test_save_writes_what_the_name_says(full, tmp_path):
