@@ -276,9 +276,10 @@ def _finished(drafts: list[Any]) -> list[Node]:
 
 def _add_producers(makers: dict[str, int], scope: _Scope) -> None:
     """Add value → position of its node; refuse values with two producers."""
+    add = makers.setdefault
     for position, draft in enumerate(scope.drafts):
         for name in draft.outputs:
-            if makers.setdefault(name, position) != position and name:
+            if add(name, position) != position and name:
                 other = makers[name]
                 first = "an input or initializer" if other == GIVEN else _label(scope.drafts[other].proto)
                 raise ModelError(

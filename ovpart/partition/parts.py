@@ -72,7 +72,8 @@ def split(
     """
     if len(nodes) <= limit and not any(graph.nodes[index].op_type in VARIADIC for index in nodes):
         return ()
-    simple = {index: _links(graph.nodes[index]) for index in nodes if graph.nodes[index].op_type in ELEMENTWISE}
+    ops = [(index, graph.nodes[index].op_type) for index in nodes]
+    simple = {index: _links(graph.nodes[index]) if op in VARIADIC else 1 for index, op in ops if op in ELEMENTWISE}
     if sum(simple.values()) <= limit:
         return ()
     held = [index for index in nodes if index in atoms and atoms[index][-1] == index] if atoms else []
