@@ -97,6 +97,9 @@ ops-check: setup ## measure again what the table says, with the newest openvino 
 	  --disable-pip-version-check -e . "openvino==$(OLDER_OPENVINO)"; }
 	@.venv-older/bin/ovpart ops check || echo "docs/support.md lists what that version is known not to take"
 
+ways: models ## every way to run the real models beside each other, and what a session settles on; on an idle machine
+	@PYTHONPATH=. $(BIN)/python -m benchmarks.ways
+
 pool: setup ## six models at once: in a pool, as sessions, and on each engine as it comes
 	@$(BIN)/python benchmarks/pool.py
 

@@ -42,6 +42,12 @@ def model_of(convolutions: int, size: int) -> onnx.ModelProto:
     )
 
 
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch):
+    """Take every machine for one that does nothing else."""
+    monkeypatch.setattr("ovpart.placement.contest.race.STEADY", float("inf"))
+
+
 @pytest.fixture(scope="module")
 def heavy():
     """Give a model that the cost table delegates, and an input."""
@@ -203,8 +209,7 @@ def test_a_choice_says_nothing_of_another_plan_nor_of_other_threads(heavy):
     assert ovpart.plan(proto, evidence=evidence, min_gain=1).delegated
 
 
-def test_what_was_measured_is_kept_with_its_figures(heavy, tmp_path, monkeypatch):
-    monkeypatch.setattr("ovpart.placement.contest.race.STEADY", float("inf"))
+def test_what_was_measured_is_kept_with_its_figures(heavy, tmp_path):
     proto, feed = heavy
     path = tmp_path / "evidence.json"
     session = ovpart.Session(proto, evidence=path, num_threads=2)
