@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: exchange ops-check help setup demo test lint types unit models models-test verify-models long packaging stress giants decode conformance conformance-page topologies executed clean torch-test threads programs pool
+.PHONY: sharing exchange ops-check help setup demo test lint types unit models models-test verify-models long packaging stress giants decode conformance conformance-page topologies executed clean torch-test threads programs pool
 
 VENV := .venv
 # The older openvino that the table is held against as well.
@@ -81,6 +81,9 @@ torch-test: setup ## install PyTorch and test ovpart.torch
 
 decode: setup ## a decoder with a key/value cache, 256 steps, beside onnxruntime with IO binding and openvino
 	@$(BIN)/python benchmarks/decode.py
+
+sharing: setup ## memory of sessions that share, beside two that do not, onnxruntime and openvino; and of several processes
+	@$(BIN)/python -m benchmarks.sharing
 
 giants: setup ## memory of a model with 4.3 GB of weights, beside openvino; needs 10 GB of memory and 5 GB of disk
 	@$(BIN)/python benchmarks/giants.py

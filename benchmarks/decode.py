@@ -35,18 +35,18 @@ ENGINES = ("ovpart", "onnxruntime", "openvino", "control")
 Step = Callable[["np.ndarray"], "np.ndarray"]
 
 
-def decoder() -> onnx.ModelProto:
+def decoder(layers: int = LAYERS) -> onnx.ModelProto:
     """Return a decoder: token ids and a cache in, logits and the cache with one position more out."""
     import numpy as np
     import onnx.parser
     from onnx import numpy_helper
 
     rng = np.random.default_rng(0)
-    past = ", ".join(f"float[1,{HEADS},past,{HEAD}] {kind}{i}" for i in range(LAYERS) for kind in "kv")
-    grown = ", ".join(f"float[1,{HEADS},total,{HEAD}] {kind}{i}_out" for i in range(LAYERS) for kind in "kv")
+    past = ", ".join(f"float[1,{HEADS},past,{HEAD}] {kind}{i}" for i in range(layers) for kind in "kv")
+    grown = ", ".join(f"float[1,{HEADS},total,{HEAD}] {kind}{i}_out" for i in range(layers) for kind in "kv")
     lines = ["h0 = Gather(embedding, ids)"]
     weights = {"embedding": (VOCABULARY, WIDTH), "head": (WIDTH, VOCABULARY)}
-    for i in range(LAYERS):
+    for i in range(layers):
         weights[f"qkv{i}"], weights[f"o{i}"] = (WIDTH, 3 * WIDTH), (WIDTH, WIDTH)
         weights[f"up{i}"], weights[f"down{i}"] = (WIDTH, 4 * WIDTH), (4 * WIDTH, WIDTH)
         lines += [
@@ -64,7 +64,7 @@ def decoder() -> onnx.ModelProto:
             f"f{i} = LayerNormalization <axis = -1> (r{i}, gain)\nu{i} = MatMul(f{i}, up{i})",
             f"g{i} = Gelu(u{i})\nd{i} = MatMul(g{i}, down{i})\nh{i + 1} = Add(r{i}, d{i})",
         ]
-    lines.append(f"logits = MatMul(h{LAYERS}, head)")
+    lines.append(f"logits = MatMul(h{layers}, head)")
     text = f'<ir_version: 9, opset_import: ["": 20]> decoder (int64[1,1] ids, {past}) => '
     text += f"(float[1,1,{VOCABULARY}] logits, {grown}) {{ {chr(10).join(lines)} }}"
     proto = onnx.parser.parse_model(text)

@@ -79,12 +79,18 @@ def test_int8_models_are_delegated_and_right_to_a_step():
     np.testing.assert_allclose(session.run(None, feed)[0], theirs(quantised_model(), feed)[0], atol=0.1001)
 
 
-def test_weights_saved_in_external_files_as_the_documents_show(tmp_path):
+def with_external_weights(folder):
+    """Save a model as the documents show it, its weights in a file of a folder beside it."""
+    (folder / "data").mkdir()
     onnx.save_model(
-        image_model(), tmp_path / "saved_model.onnx", save_as_external_data=True, all_tensors_to_one_file=True,
-        location="weights_data", size_threshold=64, convert_attribute=False,
+        image_model(), folder / "saved_model.onnx", save_as_external_data=True, all_tensors_to_one_file=True,
+        location="data/weights_data", size_threshold=64, convert_attribute=False,
     )  # fmt: skip
-    assert (tmp_path / "weights_data").exists()
+    assert (folder / "data" / "weights_data").exists()
+
+
+def test_weights_saved_in_external_files_as_the_documents_show(tmp_path):
+    with_external_weights(tmp_path)
     feed = {"image": np.ones((1, 3, 8, 8), np.float32)}
     session = ort.InferenceSession(str(tmp_path / "saved_model.onnx"))
     np.testing.assert_allclose(session.run(None, feed)[0], theirs(image_model(), feed)[0], rtol=1e-5)
@@ -94,6 +100,17 @@ def test_a_session_from_an_array_in_memory():
     feed = {"image": np.ones((1, 3, 8, 8), np.float32)}
     for session in (ort.InferenceSession(image_model().SerializeToString()), ovpart.Session(image_model())):
         np.testing.assert_allclose(session.run(None, feed)[0], theirs(image_model(), feed)[0], rtol=1e-5)
+
+
+def test_a_session_from_an_array_finds_its_external_weights_in_the_folder_that_is_given(tmp_path):
+    with_external_weights(tmp_path)
+    data = (tmp_path / "saved_model.onnx").read_bytes()
+    feed = {"image": np.ones((1, 3, 8, 8), np.float32)}
+    expected = theirs(image_model(), feed)[0]
+    options = ort.SessionOptions()
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(tmp_path))
+    for session in (ort.InferenceSession(data, options), ovpart.Session(data, data_folder=tmp_path)):
+        np.testing.assert_allclose(session.run(None, feed)[0], expected, rtol=1e-5)
 
 
 def test_every_option_of_the_documents_at_once_as_text(tmp_path):

@@ -7,8 +7,10 @@ answer its one question for the maker with Intel's number. All else is as it was
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
 from tests.compat.peers import OURS, call, close, environment, ovpart_with
 from tests.placement.files.test_contexts import partitioned
@@ -90,6 +92,33 @@ def test_a_file_of_ours_is_loaded_and_run_by_the_plugin(theirs, ours, tmp_path, 
     expected = call(ours, OURS, "write", source, target, embed)
     found = call(theirs, THEIRS, "read", target, "", "")
     assert close(found["y"], expected["y"])
+
+
+TOGETHER = """
+import json, sys
+import numpy as np
+import ovpart
+x = np.linspace(-1, 2, 8, dtype=np.float32).reshape(2, 4)
+found = []
+for source, target in zip(sys.argv[1::2], sys.argv[2::2]):
+    found.append(ovpart.Session(source, min_gain=0, share_ep_contexts=True))
+    found[-1].save_context(target, embed=False)
+print(json.dumps({"y": [session.run(["y"], {"x": x})[0].tolist() for session in found]}))
+"""
+
+
+def test_models_of_sessions_that_share_one_file_of_blobs_run_in_the_plugin(theirs, ours, tmp_path):
+    paths = []
+    for number in (1, 2):
+        proto = partitioned()
+        for tensor in proto.graph.initializer:
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(number), tensor.name))
+        onnx.save(proto, tmp_path / f"model{number}.onnx")
+        paths += [str(tmp_path / f"model{number}.onnx"), str(tmp_path / f"ctx{number}.onnx")]
+    expected = call(ours, TOGETHER, *paths)
+    assert [path.name for path in tmp_path.glob("*.bin")] == ["ctx1_OpenVINOExecutionProvider.bin"]
+    for path, wanted in zip(paths[1::2], expected["y"], strict=True):
+        assert close(call(theirs, THEIRS, "read", path, "", "")["y"], wanted)
 
 
 def test_the_plugin_runs_the_blob_and_nothing_in_its_place(theirs, ours, tmp_path):
