@@ -26,6 +26,7 @@ Exp overflows early, from 88.37 on; a float has room up to 88.72.
 64-bit integers that may leave 32 bits are never given to a device, nor is f64, under either.
 An index out of range is an error in ONNX, and is one here where it is an input of the model that arrives unchanged
 (token ids); Gather of an index that the model computes wrongly gives zeros on openvino.
+Integers divided by zero, which ONNX leaves open, are an error on onnxruntime and the least integer on openvino.
 
 The list is made from `op_support.yaml` by `docs/generate_semantics.py`: the entries of the CPU that are marked
 `semantics: ieee`.
