@@ -108,6 +108,12 @@ def paths(value: Any) -> tuple[str, ...]:
     return tuple(path(item) for item in several)
 
 
+def extensions(value: Any) -> tuple[Any, ...]:
+    """Take one extension or several: paths, or objects of openvino, which openvino looks at."""
+    several = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    return tuple(path(item) if isinstance(item, (str, os.PathLike)) else item for item in several)
+
+
 def mapping(value: Any) -> Mapping[str, object]:
     """Take a mapping of texts to anything."""
     return {text(key): item for key, item in dict(value).items()}

@@ -318,6 +318,14 @@ class Options:
         "Libraries of operators for onnxruntime; a node that uses one of them runs there.",
         planning=False,
     )
+    extensions: tuple[Any, ...] = _option(
+        conversions.extensions,
+        (),
+        "paths of shared libraries; in Python also extensions of openvino.frontend, or classes of operators",
+        "Extensions of openvino, which teach it operators. With an entry in a `table` of your own that says so, nodes "
+        "of such an operator are delegated.",
+        planning=False,
+    )
     given: frozenset[str] = frozenset()
     pooled: frozenset[str] = frozenset()
     """What a pool has set; never empty for a session in one."""

@@ -30,6 +30,7 @@ from ovpart.placement.contest.memory import choice_of, recall
 from ovpart.placement.devices.settings import EMULATING_DEVICE
 from ovpart.placement.engines import make_engines
 from ovpart.placement.evidence import open_notebook
+from ovpart.placement.extensions import typed_by_extensions
 from ovpart.placement.files.context_file import write_context
 from ovpart.placement.files.contexts import BEYOND_COMPILED, open_model, with_contexts
 from ovpart.placement.form import Form
@@ -133,6 +134,7 @@ class Session(Verifying, Profiling, Reaching):
         self._model, self._engines = with_contexts(
             with_sizes(read, self._options.free_dimensions), self._engines, context_check
         )
+        self._model = typed_by_extensions(self._model, self._engines)
         self._options = self._engines.options
         if oversight is not None:
             self._engines = replace(self._engines, oversight=oversight)

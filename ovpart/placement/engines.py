@@ -28,7 +28,7 @@ from ovpart.runtime.oversight import Oversight
 
 OPENVINO_OPTIONS = (
     *("precision", "num_streams", "model_priority", "context", "enable_opencl_throttling", "load_config", "cache_dir"),
-    "config",
+    *("config", "extensions"),
 )
 """Options that mean something to openvino alone."""
 
@@ -213,7 +213,11 @@ def make_engines(options: Options) -> Engines:
     OvpartWarning
         For devices that are left out, and options without an effect.
     """
-    engine = backend(DEVICE_ENGINE)
+    try:
+        engine = device_engine(options)
+    except EngineMissing as missing:
+        return without_openvino(options, missing)
+    own = {DEVICE_ENGINE: engine} if options.extensions else {}
     if options.emulate:
         target = asked_target(options.device)
     else:
@@ -223,9 +227,26 @@ def make_engines(options: Options) -> Engines:
             return without_openvino(options, missing)
         target = present(options.device, found)
     if not isinstance(engine, Properties):
-        return Engines(options)
+        return Engines(options, own)
     settled = settle(options, target, engine)
-    return Engines(settled.options, properties=settled.properties)
+    return Engines(settled.options, own, settled.properties)
+
+
+def device_engine(options: Options) -> Backend:
+    """Return the device's engine, one of the session's own where options name extensions.
+
+    Raises
+    ------
+    EngineMissing
+        If there are extensions, and no openvino.
+    OptionError
+        If openvino does not take an extension.
+    """
+    if not options.extensions:
+        return backend(DEVICE_ENGINE)
+    from ovpart.backend.openvino_extensions import ExtendedOpenVINO
+
+    return ExtendedOpenVINO(options.extensions)
 
 
 def without_openvino(options: Options, missing: EngineMissing) -> Engines:

@@ -21,6 +21,7 @@ from ovpart.errors import OvpartWarning
 from ovpart.model.graph import Model
 from ovpart.partition.plan import Label
 from ovpart.placement.engines import Engines
+from ovpart.placement.extensions import keeps_evidence
 from ovpart.planning import DEVICE_ENGINE, FALLBACK
 
 _log = logging.getLogger("ovpart")
@@ -168,7 +169,7 @@ def open_notebook(model: Model, engines: Engines) -> Notebook:
         return Notebook(Evidence(model.fingerprint, options.device), None, None)
     about = Evidence(model.fingerprint, options.device, _versions(engines), _settings(engines))
     given = options.evidence or "auto"
-    if given == "off":
+    if given == "off" or not keeps_evidence(engines):
         return Notebook(about, None, None)
     if given == "auto":
         path: Path | None = folder() / f"{model.fingerprint[:32]}-{_digest(about)}.json"

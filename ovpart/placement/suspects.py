@@ -14,6 +14,7 @@ from ovpart.partition.plan import Cluster, Label, Plan
 from ovpart.placement.bisect import first_failing_prefix
 from ovpart.placement.cutting import cut_of
 from ovpart.placement.engines import Engines
+from ovpart.placement.extensions import tried_elsewhere
 from ovpart.placement.trial.trials import TrialDied
 
 
@@ -36,7 +37,8 @@ def wants_trial(plan: Plan, cluster: Cluster, engines: Engines) -> bool:
     """
     if cluster.is_island or (cluster.id, cluster.label) in engines.trials.passed:
         return False
-    return engines.options.isolate or bool(suspects(plan, cluster.nodes))
+    wanted = engines.options.isolate or bool(suspects(plan, cluster.nodes))
+    return wanted and tried_elsewhere(engines, cluster.label.engine)
 
 
 def demotions_of(model: Model, label: Label, nodes: Sequence[int], stage: str, words: str) -> list[Demotion]:
