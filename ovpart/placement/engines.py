@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from ovpart.backend.base import Backend, Cut, Device, Executable, Port, Profiles
 from ovpart.backend.qdq import without_idle_pairs
@@ -246,7 +246,9 @@ def device_engine(options: Options) -> Backend:
         return backend(DEVICE_ENGINE)
     from ovpart.backend.openvino_extensions import ExtendedOpenVINO
 
-    return ExtendedOpenVINO(options.extensions)
+    made: Any = ExtendedOpenVINO(options.extensions)  # as backends come from entry points
+    found: Backend = made
+    return found
 
 
 def without_openvino(options: Options, missing: EngineMissing) -> Engines:
