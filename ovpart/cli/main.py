@@ -22,6 +22,8 @@ COMMANDS = {
     "bisect": "Name the node that makes a cluster wrong, and write it as a model.",
     "view": "Write a page for a browser: clusters, reasons, the graph, every node.",
     "profile": "Measure where the time of a run goes: clusters, and nodes in them.",
+    "what-if": "Tell what clusters and coverage would be if more were supported.",
+    "diff": "Tell what moved between two models, plans, reports or devices, and why.",
     "explain": "Tell why one node is where it is.",
     "ops": "Ask, measure and check the table of what devices compute rightly.",
     "compile": "Write a model with its clusters compiled, to be loaded without a compile.",
@@ -29,7 +31,7 @@ COMMANDS = {
     "devices": "List the devices that engines offer.",
     "doctor": "Check what is installed, and whether it fits together.",
 }
-"""Command → its line in the help. Each is the function `command` of the module ``ovpart.cli.NAME``."""
+"""Command → its line in the help. Each is the function `command` of the module ``ovpart.cli.NAME``, ``-`` as ``_``."""
 
 
 class _Commands(click.Group):
@@ -41,7 +43,7 @@ class _Commands(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"ovpart.cli.{name}").command
+        command: click.Command = importlib.import_module(f"ovpart.cli.{name.replace('-', '_')}").command
         return command
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:

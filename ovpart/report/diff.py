@@ -38,9 +38,9 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterato
     gone = [key for key in old_places if key not in new_places]
     fresh = [key for key in new_places if key not in old_places]
     if gone:
-        yield f"no longer in the model: {_named(gone)}"
+        yield f"no longer in the model: {named(gone)}"
     if fresh:
-        yield from (f"new, on {place}: {_named(keys)}" for place, keys in _grouped(fresh, new_places).items())
+        yield from (f"new, on {place}: {named(keys)}" for place, keys in _grouped(fresh, new_places).items())
     kept = [key for key in old_places if key in new_places]
     yield from _moves(kept, old_places, new_places, _reasons(after))
     yield from _reason_changes(kept, old_places, new_places, _reasons(before), _reasons(after))
@@ -49,6 +49,15 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterato
         yield f"clusters: {old_count} → {new_count} (the least possible: {after['lower_bound']})"
     elif _partition(before, kept) != _partition(after, kept):
         yield f"the same number of clusters ({new_count}), but nodes are put together differently"
+    yield from _in_bodies(before.get("bodies", {}), after.get("bodies", {}))
+
+
+def _in_bodies(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what differs in bodies with plans of their own; where one side has none, the node itself has moved."""
+    for key in before:
+        for name in sorted(before[key].keys() & after.get(key, {}).keys()):
+            for words in _differences(before[key][name], after[key][name]):
+                yield f"{name} of {key}: {words}"
 
 
 def _places(plan: Mapping[str, Any]) -> dict[str, str]:
@@ -71,7 +80,7 @@ def _moves(
         if old[key] != new[key]:
             moved.setdefault((old[key], new[key], reasons.get(key, "")), []).append(key)
     for (origin, target, reason), keys in moved.items():
-        yield f"{origin} → {target}: {_named(keys)}{f' ({reason})' if reason else ''}"
+        yield f"{origin} → {target}: {named(keys)}{f' ({reason})' if reason else ''}"
 
 
 def _reason_changes(
@@ -87,7 +96,7 @@ def _reason_changes(
         if old[key] == new[key] and told[0] != told[1]:
             changed.setdefault(told, []).append(key)
     for (was, now), keys in changed.items():
-        yield f"another reason for {_named(keys)}: {was!r} → {now!r}"
+        yield f"another reason for {named(keys)}: {was!r} → {now!r}"
 
 
 def _partition(plan: Mapping[str, Any], kept: Sequence[str]) -> set[frozenset[str]]:
@@ -102,6 +111,7 @@ def _grouped(keys: Sequence[str], places: Mapping[str, str]) -> dict[str, list[s
     return groups
 
 
-def _named(keys: Sequence[str]) -> str:
+def named(keys: Sequence[str]) -> str:
+    """Return the first of some names, and how many more there are."""
     more = f" and {len(keys) - MOST_NAMED} more" if len(keys) > MOST_NAMED else ""
     return f"{', '.join(keys[:MOST_NAMED])}{more}"

@@ -9,6 +9,8 @@ from onnx import helper as h
 
 import ovpart
 from ovpart.report.diff import plan_differences
+from tests.placement.control_flow_models import BRANCHES
+from tests.placement.control_flow_models import model as control_flow_model
 
 
 def saved(**options):
@@ -44,3 +46,12 @@ def test_nodes_put_together_otherwise_are_told():
     assert plan_differences(before, after) == (
         "the same number of clusters (3), but nodes are put together differently",
     )
+
+
+def test_what_moved_in_a_body_is_told_with_it():
+    before = json.loads(ovpart.plan(control_flow_model(BRANCHES), min_gain=0).to_json())
+    after = json.loads(ovpart.plan(control_flow_model(BRANCHES), min_gain=0, exclude=["Sigmoid"]).to_json())
+    assert before["bodies"]
+    assert plan_differences(before, before) == ()
+    told = plan_differences(before, after)
+    assert any(line.startswith("then_branch of y: openvino CPU → onnxruntime CPU: k (excluded") for line in told)
