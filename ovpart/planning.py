@@ -143,17 +143,9 @@ def plan_model(
         model, here, table, demotions=demotions, guarded=guarded, engine=DEVICE_ENGINE, together=_groups
     )
     refused = frozenset(d.node for d in demotions if d.engine == FALLBACK.engine)
-    delegates = {device: Label(DEVICE_ENGINE, device) for device in set(devices) if device is not None}
     if LAST_RESORT.engine in options.fallback:
         refused |= {graph.nodes[index].key for index in flaws(model, FALLBACK.engine.upper(), table)}
-    last = LAST_RESORT if LAST_RESORT.engine in options.fallback else FALLBACK
-    labels: list[Label | None] = [
-        FALLBACK if device is None or held is not None else delegates[device] for device in devices
-    ]
-    if refused:
-        for index, label in enumerate(labels):
-            if label is FALLBACK and graph.nodes[index].key in refused:
-                labels[index] = last
+    labels = _labelled(graph, [None] * len(devices) if held is not None else devices, options, refused)
     min_gain = DEFAULT_MIN_GAIN_US if options.min_gain is None else options.min_gain
     if FALLBACK.engine in options.disable_fallback:
         min_gain = 0.0  # what the device takes stays there, whether it pays or not
@@ -173,6 +165,20 @@ def plan_model(
         model, verdicts, labels, device=options.device, join=options.join, min_gain=min_gain, kept=kept, bodies=nested
     )
     return made if held is None else _explained(made, devices, held)
+
+
+def _labelled(
+    graph: Graph, devices: Sequence[str | None], options: Options, refused: frozenset[str]
+) -> list[Label | None]:
+    """Return what each node is for: a device, onnxruntime, or the last resort for nodes that onnxruntime refuses."""
+    delegates = {device: Label(DEVICE_ENGINE, device) for device in set(devices) if device is not None}
+    labels: list[Label | None] = [FALLBACK if device is None else delegates[device] for device in devices]
+    last = LAST_RESORT if LAST_RESORT.engine in options.fallback else FALLBACK
+    if refused:
+        for index, label in enumerate(labels):
+            if label is FALLBACK and graph.nodes[index].key in refused:
+                labels[index] = last
+    return labels
 
 
 def _explained(plan: Plan, devices: Sequence[str | None], held: Overruling) -> Plan:

@@ -7,18 +7,18 @@ answer, so that a model of a million nodes costs a look into a dict for each.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ovpart.capability.amplified import hold_amplified
 from ovpart.capability.control import apply_exclude, apply_pin
-from ovpart.capability.indices import index_guard, tightened
+from ovpart.capability.guarded import Finding, under_guards
 from ovpart.capability.infinities import Known, may_hold
-from ovpart.capability.ranges import Proof, Ranges
+from ovpart.capability.ranges import Ranges
 from ovpart.capability.rules import NON_TENSORS, SMALL_CONSTANT, Facts, Port, Rule, Ruleset, ruleset
 from ovpart.capability.scopes import Scope, main_scope
 from ovpart.capability.table import Entry, Table
-from ovpart.capability.verdict import Guard, State, Verdict
+from ovpart.capability.verdict import State, Verdict
 from ovpart.model.attributes import attribute, formal_inputs, formal_outputs
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def check(
     """
     checker = _Checker(model, device, table, unknown or table.unknown(device), semantics)
     scope = main_scope(model)
-    verdicts = hold_amplified(checker.guarded(scope, checker.scope(scope)), model.graph)
+    verdicts = hold_amplified(under_guards(checker.ranges, scope, checker.scope(scope)), model.graph)
     verdicts = apply_pin(verdicts, model.graph, pin, device)
     return tuple(apply_exclude(verdicts, model.graph, exclude, pin))
 
@@ -135,20 +135,6 @@ def may_delegate(verdict: Verdict, device: str, table: Table, unknown: str | Non
     return verdict.state is State.SUPPORTED
 
 
-@dataclass(frozen=True, slots=True)
-class _Finding:
-    """What the table says, before values are looked at.
-
-    ``guard`` is the entry that asks for a guard; ``waits`` is the value whose rank or type must be known first;
-    ``in_range`` is the formal input whose elements must be indices in range.
-    """
-
-    verdict: Verdict
-    guard: Entry | None = None
-    waits: str = ""
-    in_range: str = ""
-
-
 class _Checker:
     """The table on one device, for one model; keeps what it found, for this call only."""
 
@@ -164,13 +150,13 @@ class _Checker:
 
     # --- all nodes of a scope --------------------------------------------------------------------------------------
 
-    def scope(self, scope: Scope) -> list[_Finding]:
+    def scope(self, scope: Scope) -> list[Finding]:
         """Return what the table says of each node of a scope."""
         code_of = _value_codes(scope).get
         # `plain` has what is told from types alone: nodes of nearly all kinds are found there, with one look.
-        plain: dict[tuple[Any, ...], _Finding] = {}
-        seen: dict[tuple[Any, ...], _Finding] = {}
-        findings: list[_Finding] = []
+        plain: dict[tuple[Any, ...], Finding] = {}
+        seen: dict[tuple[Any, ...], Finding] = {}
+        findings: list[Finding] = []
         rulesets = self.rulesets
         for node in scope.graph.nodes:
             signature: tuple[Any, ...] = (
@@ -200,7 +186,7 @@ class _Checker:
                     plain[signature] = finding
             elif finding.waits:  # it names a value, which is not the same for two nodes of one kind
                 found = _waits_for(node, scope)
-                finding = _Finding(found[0], waits=found[1]) if found is not None else finding
+                finding = Finding(found[0], waits=found[1]) if found is not None else finding
             findings.append(finding)
         return findings
 
@@ -229,12 +215,12 @@ class _Checker:
 
     # --- one node --------------------------------------------------------------------------------------------------
 
-    def one(self, node: Node, rules: Ruleset, scope: Scope, bodies_right: bool = True) -> _Finding:
+    def one(self, node: Node, rules: Ruleset, scope: Scope, bodies_right: bool = True) -> Finding:
         """Return what the table says of a node."""
         if not rules.own and node.since == 0 and not self.table.knows(node.op_id):
             reason = f"no engine known for {node.op_id}"
             hint = "register its library with custom_op_libraries, or replace the operator"
-            return _Finding(Verdict(State.UNSUPPORTED, reason, NO_ENGINE_KNOWN, hint))
+            return Finding(Verdict(State.UNSUPPORTED, reason, NO_ENGINE_KNOWN, hint))
         facts = _facts(node, scope, self.held)
         odd = sorted({p.type.kind for p in (*facts.inputs, *facts.outputs)} & NON_TENSORS)
         waits = _waits_for(node, scope) if self.has_a_chance(rules) else None
@@ -245,13 +231,13 @@ class _Checker:
                 continue
             if rule.matches(facts) and (bodies_right or "bodies" not in rule.entry.row):
                 in_range = str(rule.entry.row.get("in_range", ""))
-                return _Finding(self.verdict(rule.entry), self.guard(rules, rule, facts), in_range=in_range)
+                return Finding(self.verdict(rule.entry), self.guard(rules, rule, facts), in_range=in_range)
         if waits is not None:
-            return _Finding(waits[0], waits=waits[1])
+            return Finding(waits[0], waits=waits[1])
         if odd:
             reason = f"{' and '.join(odd)} values stay on onnxruntime"
-            return _Finding(Verdict(State.UNSUPPORTED, reason, NOT_A_TENSOR, "use tensors where the model allows it"))
-        return _Finding(self.no_match(node, rules))
+            return Finding(Verdict(State.UNSUPPORTED, reason, NOT_A_TENSOR, "use tensors where the model allows it"))
+        return Finding(self.no_match(node, rules))
 
     def has_a_chance(self, rules: Ruleset) -> bool:
         """Whether some entry may send the node to the device: only then is it worth waiting for a rank."""
@@ -289,13 +275,13 @@ class _Checker:
 
     # --- nodes with bodies -----------------------------------------------------------------------------------------
 
-    def with_bodies(self, node: Node, rules: Ruleset, scope: Scope) -> _Finding:
+    def with_bodies(self, node: Node, rules: Ruleset, scope: Scope) -> Finding:
         """Ask about an If, Loop or Scan: an entry may need every node of every body to be right without a guard."""
         asked = any("bodies" in rule.entry.row for rule in rules.rules)
         culprit = self.culprit(node, scope) if asked else ""
         finding = self.one(node, rules, scope, bodies_right=not culprit)
         if culprit and not finding.waits and finding.verdict.state is not State.SUPPORTED:
-            return _Finding(replace(finding.verdict, reason=f"its body needs {culprit}"), finding.guard)
+            return Finding(replace(finding.verdict, reason=f"its body needs {culprit}"), finding.guard)
         return finding
 
     def culprit(self, node: Node, scope: Scope) -> str:
@@ -311,49 +297,6 @@ class _Checker:
                 if finding.guard is not None and self.ranges.leaves(inner, one):
                     return f"{one.op_type}: int64 beyond 32 bits would be cut"
         return ""
-
-    # --- guards ----------------------------------------------------------------------------------------------------
-
-    def guarded(self, scope: Scope, findings: Sequence[_Finding]) -> list[Verdict]:
-        """Prove, tie to graph inputs, or refuse what holds for some integers only."""
-        graph = scope.graph
-        here = [
-            (node, finding)
-            for node, finding in zip(graph.nodes, findings, strict=True)
-            if (finding.guard is not None or finding.in_range)
-            and node.index not in graph.constant
-            and node.index not in graph.dead
-        ]
-        verdicts = [finding.verdict for finding in findings]
-        asked = [node.index for node, finding in here if finding.guard is not None]
-        made: dict[tuple[int, Proof], Verdict] = {}
-        for index, proof in zip(asked, self.ranges.prove(scope, asked) if asked else (), strict=True):
-            entry = findings[index].guard
-            if (proof.holds and not proof.inputs) or entry is None:
-                continue
-            key = (id(findings[index]), proof)
-            if key not in made:
-                made[key] = _under_guard(verdicts[index], entry, proof)
-            verdicts[index] = made[key]
-        for node, finding in here:
-            verdict = verdicts[node.index]
-            if finding.in_range and verdict.state is State.SUPPORTED:
-                guard = tightened(verdict.guard, index_guard(scope, node, finding.in_range))
-                if guard is not verdict.guard:
-                    verdicts[node.index] = replace(verdict, guard=guard)
-        return verdicts
-
-
-def _under_guard(verdict: Verdict, entry: Entry, proof: Proof) -> Verdict:
-    if proof.holds:
-        return replace(verdict, guard=Guard("int32_range", proof.inputs, proof.bound))
-    return Verdict(
-        State.UNSUPPORTED,
-        "int64 beyond 32 bits would be cut",
-        entry.rule,
-        f"nothing bounds {proof.culprit!r}: clip it, or cast it to int32 in the model",
-        str(entry.row.get("source", "")),
-    )
 
 
 def _value_codes(scope: Scope) -> dict[str, int | None]:
