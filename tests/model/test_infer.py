@@ -33,6 +33,13 @@ def test_symbols_are_carried_and_made_up_ones_are_not():
     assert types(read, "a", "b", "y", "z") == ["f32[?,3]", "f32[3,n]", "f32[n,n]", "i64[2,?]"]
 
 
+def test_selected_boxes_are_rows_of_three_in_the_first_version_too():
+    """Version 10 of the operator has no inference in onnx."""
+    proto = model([node("NonMaxSuppression", "b s", "y")], [value("b", (1, 9, 4)), value("s", (1, 2, 9))], [untyped()])
+    proto.opset_import[0].version = 10
+    assert types(read_model(proto), "y") == ["i64[?,3]"]
+
+
 def test_shapes_are_propagated_through_values():
     """Reshape to (dim 0 of x, 6), computed at run time."""
     nodes = [
