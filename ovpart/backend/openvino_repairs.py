@@ -5,6 +5,10 @@
   exactly.
 - A Range at run time whose limit lies behind its start has as many elements as if the signs were changed; it should be
   empty. A limit that is no further back than the start makes it so.
+- Where a shape is dynamic, a scale or shift by channel that is merged into the FakeQuantize behind it is that of the
+  first channel for all of them. A maximum with the least finite number between the two, which takes nothing from what
+  is quantised, keeps them apart. (With a fixed shape, and behind convolutions and matrix products, which take the scale
+  in, it is right.)
 """
 
 from __future__ import annotations
@@ -21,10 +25,13 @@ _BOUNDED = frozenset({"Relu", "Sigmoid", "HardSigmoid", "Tanh", "SoftMax", "Soft
 """What they make is no infinity that a maximum of it could miss; ReduceMin is not asked."""
 _HANDED_ON = frozenset({"Concat", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 _DEPTH = 16
+_RESCALING = frozenset({"Add", "Divide", "Multiply", "Subtract"})
+_LEAST = -3.4028234663852886e38
+"""The least finite float32."""
 
 
 def repair(model: openvino.Model) -> None:
-    """Change a model in place, bodies included: maxima and minima that an infinity may reach, and ranges."""
+    """Change a model in place, bodies included: maxima and minima that an infinity may reach, ranges, quantisation."""
     for scope in _scopes(model):
         changed = False
         known: dict[tuple[str, int], bool] = {}
@@ -37,6 +44,9 @@ def repair(model: openvino.Model) -> None:
                 changed = True
             elif kind == "Range":
                 _stop_at_start(node)
+                changed = True
+            elif kind == "FakeQuantize" and _is_rescaled(node):
+                _keep_apart(node)
                 changed = True
         if changed:
             scope.validate_nodes_and_infer_types()
@@ -79,6 +89,51 @@ def _stop_at_start(node: Any) -> None:
     zero = opset8.constant(0, dtype=step.get_element_type())
     end = opset8.select(opset8.greater(step, zero), opset8.maximum(limit, start), opset8.minimum(limit, start))
     node.input(1).replace_source_output(end.output(0))
+
+
+def _is_rescaled(node: Any) -> bool:
+    """Whether a scale or shift by channel would be merged into a FakeQuantize, over a dynamic shape."""
+    value = node.input_value(0)
+    if value.get_partial_shape().is_static or value.get_element_type().get_type_name() != "f32":
+        return False
+    found = False
+    for _ in range(_DEPTH):
+        maker = value.get_node()
+        kind = maker.get_type_name()
+        if kind == "BatchNormInference":
+            found = True
+        elif kind in _RESCALING or kind in ("Maximum", "Minimum"):
+            sides = [maker.input_value(side) for side in (0, 1)]
+            fixed = [_is_constant(side) for side in sides]
+            if fixed[0] == fixed[1]:
+                break
+            shape = sides[fixed.index(True)].get_partial_shape()
+            wide = shape.is_dynamic or any(size.get_length() > 1 for size in shape)
+            found = found or (wide and kind in _RESCALING)
+            value = sides[fixed.index(False)]
+            continue
+        elif kind not in ("Clamp", "Relu"):
+            break
+        value = maker.input_value(0)
+    products = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul")
+    return found and value.get_node().get_type_name() not in products
+
+
+def _is_constant(value: Any, depth: int = 0) -> bool:
+    """Whether a value is a constant, or one in another shape or type."""
+    maker = value.get_node()
+    if maker.get_type_name() == "Constant":
+        return True
+    seen_through = ("Broadcast", "Convert", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+    return depth < _DEPTH and maker.get_type_name() in seen_through and _is_constant(maker.input_value(0), depth + 1)
+
+
+def _keep_apart(node: Any) -> None:
+    """Put between a FakeQuantize and what rescales its input an operator that openvino merges with neither."""
+    from openvino import opset8
+
+    least = opset8.constant(_LEAST, dtype=node.input(0).get_element_type())
+    node.input(0).replace_source_output(opset8.maximum(node.input_value(0), least).output(0))
 
 
 def _may_be_infinite(value: Any, known: dict[tuple[str, int], bool], depth: int = 0) -> bool:

@@ -1,4 +1,4 @@
-"""What openvino would compute wrongly: maxima and minima of infinities, ranges that are empty at run time."""
+"""What openvino would compute wrongly: maxima and minima of infinities, empty ranges, rescaled FakeQuantize."""
 
 from __future__ import annotations
 
@@ -96,3 +96,47 @@ def test_a_value_that_many_read_is_looked_at_once():
     (y,) = session(nodes, [1, 1, 4, 4]).run(None, {"x": x})
     most = (1 / (1 + np.exp(-x))).max(2, keepdims=True)
     np.testing.assert_allclose(y, np.broadcast_to(most, x.shape), rtol=1e-5)
+
+
+RESCALED = {
+    "norm": [("BatchNormalization", ["x", "scale", "shift", "shift", "spread"])],
+    "product": [("Mul", ["x", "scales"])],
+    "negative product": [("Mul", ["x", "negative"])],
+    "sum": [("Add", ["x", "scales"])],
+    "difference": [("Sub", ["x", "scales"])],
+    "quotient": [("Div", ["x", "scales"])],
+    "both": [("Mul", ["x", "scales"]), ("Add", ["t0", "negative"])],
+    "product and ReLU": [("Mul", ["x", "scales"]), ("Relu", ["t0"])],
+    "product and clip": [("Mul", ["x", "scales"]), ("Clip", ["t0", "zero", "one"])],
+    "behind a pool": [("GlobalMaxPool", ["x"]), ("Mul", ["t0", "scales"])],
+    "expanded": [("Unsqueeze", ["scale", "axes"]), ("Mul", ["x", "t0"])],
+    "nothing": [("Neg", ["x"])],
+}
+"""What is done to a value before it is quantised: operator and inputs; ``t0`` is what the first one made."""
+
+
+@pytest.mark.parametrize("before", RESCALED.values(), ids=RESCALED)
+@pytest.mark.parametrize("shape", [["n", 3, 8, 8], [1, 3, "h", "w"], [1, 3, 8, 8]])
+def test_what_is_rescaled_by_channel_is_quantised_rightly(before, shape):
+    import onnxruntime
+
+    rng = np.random.default_rng(4)
+    scales = np.float32([0.5, 1.2, 1.9])
+    constants = {
+        "scale": scales, "shift": np.float32([0.3, -0.1, 0.2]), "spread": np.float32([0.5, 1, 2]), "axes": [1, 2],
+        "scales": scales.reshape(1, 3, 1, 1), "negative": -scales.reshape(1, 3, 1, 1), "zero": np.float32(0),
+        "one": np.float32(1), "step": np.float32(0.02), "offset": np.int8(3),
+    }  # fmt: skip
+    nodes = [h.make_node(kind, names, [f"t{position}"]) for position, (kind, names) in enumerate(before)]
+    nodes.append(h.make_node("QuantizeLinear", [f"t{len(before) - 1}", "step", "offset"], ["q"]))
+    nodes.append(h.make_node("DequantizeLinear", ["q", "step", "offset"], ["y"]))
+    read = {name for node in nodes for name in node.input}
+    stored = [nh.from_array(np.asarray(array), name) for name, array in constants.items() if name in read]
+    made = session(nodes, shape, stored)
+    x = rng.normal(size=(1, 3, 8, 8)).astype(np.float32)
+    settings = onnxruntime.SessionOptions()
+    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    plain = onnxruntime.InferenceSession(made.model.proto.SerializeToString(), settings)
+    (wanted,) = plain.run(["y"], {"x": x})
+    (got,) = made.run(["y"], {"x": x})
+    assert np.abs(got - wanted).max() <= 0.0201  # a step: products that lie between two are rounded either way
