@@ -119,6 +119,10 @@ class Ovpart:
         names = [argument.name for argument in self.session.get_outputs()]
         return dict(zip(names, self.session.run(None, dict(feeds)), strict=True))
 
+    def settle(self) -> None:
+        """Wait until what the first runs began is compiled."""
+        self.session.settle(300)
+
     def told(self) -> dict[str, Any]:
         """Return the figures of the report, and the reasons for what is not delegated."""
         report = self.session.report

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.topologies import quantising, written
-from benchmarks.topologies.classification import PICTURE, from_zoo, resnet
+from benchmarks.topologies.classification import PICTURE, from_zoo
 from benchmarks.topologies.exporting import export, seeded, settled
 from benchmarks.topologies.topology import NPU, Array, Topology, pictures
 
@@ -131,7 +131,7 @@ TOPOLOGIES = (
         "ResNet101-DUC", NPU, segmenter, pictures("data", (1, 3, _DUC_SIZE, _DUC_SIZE)),
         f"a picture of {_DUC_SIZE} by {_DUC_SIZE} in place of 800 by 800",
     ),
-    _by_nncf("resnet50v2", partial(resnet, depth=50, version=2, opset=13), pictures("data", PICTURE)),
+    _by_nncf("squeezenet1.0", partial(written.squeezenet, opset=13), _DATA_0),
     _by_nncf("shufflenet-v2", partial(shufflenet, opset=13), _SHUFFLENET),
     _by_nncf("googlenet", partial(from_zoo, name="inception_v1", seed=33, opset=13), _DATA_0),
 )  # fmt: skip

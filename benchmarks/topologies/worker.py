@@ -4,7 +4,9 @@
 
 Says first whether the model could be made ready, then answers each question:
 ``{"run": FEEDS, "into": OUTPUTS}`` computes once, ``{"time": FEEDS, "runs": N}`` computes N times and tells the
-nanoseconds of each, ``{"tell": true}`` says what the engine tells of itself. FEEDS and OUTPUTS are files of numpy's.
+nanoseconds of each, ``{"tell": true}`` says what the engine tells of itself,
+``{"settle": true}`` waits until ovpart has compiled what it will measure its plan against.
+FEEDS and OUTPUTS are files of numpy's.
 """
 
 from __future__ import annotations
@@ -50,6 +52,9 @@ def _answer(engine: Any, asked: dict[str, Any]) -> dict[str, Any]:
     if asked.get("tell"):
         told: dict[str, Any] = engine.told()
         return told
+    if asked.get("settle"):
+        engine.settle()
+        return {}
     if "run" in asked:
         store(engine.run(load(Path(asked["run"]))), Path(asked["into"]))
         return {}
