@@ -140,3 +140,10 @@ def test_signal_to_noise_is_in_decibels_and_the_worst_of_all_outputs():
 def test_sequences_and_maps_are_kept_element_by_element(tmp_path):
     store({"s": [np.float32([1]), {"k": np.int64([2])}], "absent": None}, tmp_path / "x.npz")
     assert {name: array.tolist() for name, array in load(tmp_path / "x.npz").items()} == {"s[0]": [1.0], "s[1][k]": [2]}
+
+
+def test_the_page_shows_every_network_and_none_is_wrong():
+    text = page.PAGE.read_text(encoding="utf-8")
+    rows = {line.split("|")[1].replace("*q*", "").strip() for line in text.splitlines() if line.startswith("| ")}
+    assert rows >= {*EVERY_LISTED, *TOPOLOGIES}
+    assert "**" not in text  # an error that is not right is set in bold
