@@ -132,7 +132,7 @@ def run(topology: Topology, pythons: Mapping[str, str], engines: tuple[str, ...]
         finally:
             for worker in workers.values():
                 worker.end()
-    result = {"name": topology.name, "model": _mark(path), **_graph(path), "engines": rows}
+    result = {"name": topology.name, "model": _mark(path), **_graph(path), "load": os.getloadavg()[1], "engines": rows}
     result_path(topology.name).write_text(json.dumps(result, indent=1), encoding="utf-8")
     return result
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import os
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -77,6 +78,12 @@ def _summary(found: Mapping[str, Result]) -> Iterator[str]:
         )
     )
     yield f"{datetime.datetime.now(tz=datetime.UTC).date().isoformat()}; {versions}.\n"
+    loads = [result["load"] for result in found.values() if "load" in result]
+    if loads:
+        yield (
+            f"- The machine has {os.cpu_count()} cores, and its load was {statistics.median(loads):.0f} (median) "
+            "while the engines took turns: theirs, and that of whatever else it did."
+        )
     yield f"- Listed in the documents: {len(listed)} networks; {len(built)} are built and run here."
     yield f"- Right in ovpart: {len(right)} of {len(found)}" + _of_others(found) + "."
     ratios = {name: ratio for name, result in found.items() if (ratio := against_best(result)) is not None}
