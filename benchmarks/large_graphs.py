@@ -85,13 +85,13 @@ def mixed(count: int) -> onnx.ModelProto:
     growing.constants[-1].CopyFrom(numpy_helper.from_array(np.zeros((), np.int64), zero))
     for position in range(count):
         place = position % _EVERY
-        if place == _EVERY - 2:
+        if place == _EVERY - 3:  # these stand where a chain turns a value over, or takes a number off
             growing.add("SequenceConstruct", growing.last)
-        elif place == _EVERY - 1:
+        elif place == _EVERY - 2:
             growing.add("SequenceAt", growing.last, zero)
-        elif place % 20 == 5:
+        elif place % 20 == 7:
             growing.add("MatMul", growing.last, growing.constant(growing.orthogonal(4)))
-        elif place % 20 == 15:
+        elif place % 20 == 12:
             growing.add("Conv", growing.last, growing.constant(growing.orthogonal(8).reshape(8, 8, 1, 1)))
         else:
             growing.link(position)

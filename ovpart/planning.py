@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ovpart.capability.check import flaws
 from ovpart.capability.control import EXCLUDE, PIN, in_scope, select
-from ovpart.capability.demotion import Demotion
+from ovpart.capability.demotion import Demotion, of_body
 from ovpart.capability.evidence import DELEGATED, ONNXRUNTIME, PLAN, Choice, Evidence, digest, evidence_for
 from ovpart.capability.priority import compiled_before, place
 from ovpart.capability.table import Table, load_table
@@ -127,7 +127,7 @@ def plan_model(
     table : Table
         The support table, overlays included.
     demotions : sequence of Demotion
-        What trials have taught so far.
+        What trials have taught so far, of bodies too.
     guarded : bool
         Whether nodes whose verdict holds under a guard may be delegated. Without them the plan is right for all inputs.
     inner : bool
@@ -142,7 +142,7 @@ def plan_model(
     verdicts, devices = place(
         model, here, table, demotions=demotions, guarded=guarded, engine=DEVICE_ENGINE, together=_groups
     )
-    refused = frozenset(d.node for d in demotions if d.engine == FALLBACK.engine)
+    refused = frozenset(d.node for d in demotions if d.engine == FALLBACK.engine and not d.scope)
     if LAST_RESORT.engine in options.fallback:
         refused |= {graph.nodes[index].key for index in flaws(model, FALLBACK.engine.upper(), table)}
     labels = _labelled(graph, [None] * len(devices) if held is not None else devices, options, refused)
@@ -153,8 +153,8 @@ def plan_model(
     kept = {node.index for node in graph.nodes if node.key in refused} if refused else set()
     kept.update(compiled_before(graph))
     kept.update(*(select(graph, selector, PIN) for selector in pin))
-    broken = frozenset(d.node for d in demotions if d.engine == RUNTIME.engine)
-    body = partial(_plan_body, table=table, guarded=guarded)
+    broken = frozenset(d.node for d in demotions if d.engine == RUNTIME.engine and not d.scope)
+    body = partial(_plan_body, table=table, guarded=guarded, demotions=demotions)
     whole = replace(options, min_gain=min_gain)
     nested = {} if held else nested_plans(model, verdicts, labels, whole, FALLBACK, broken, body)
     for index, found in nested.items():
@@ -187,8 +187,16 @@ def _explained(plan: Plan, devices: Sequence[str | None], held: Overruling) -> P
     return replace(plan, overruled={**plan.overruled, **dict.fromkeys(able, held)})
 
 
-def _plan_body(model: Model, options: Options, *, table: Table, guarded: bool) -> Plan:
-    return plan_model(model, options, table, guarded=guarded, inner=True)
+def _plan_body(
+    model: Model,
+    options: Options,
+    path: tuple[str, str],
+    *,
+    table: Table,
+    guarded: bool,
+    demotions: Sequence[Demotion],
+) -> Plan:
+    return plan_model(model, options, table, demotions=of_body(demotions, path), guarded=guarded, inner=True)
 
 
 def held_back(model: Model, plan: Plan, why: Overruling) -> Plan:

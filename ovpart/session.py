@@ -36,6 +36,7 @@ from ovpart.placement.files.contexts import BEYOND_COMPILED, open_model, with_co
 from ovpart.placement.form import Form
 from ovpart.placement.given_plan import given_plan
 from ovpart.placement.known_operators import refuse_unknown_operators
+from ovpart.placement.lessons import Lessons
 from ovpart.placement.override_forms import OverrideForms
 from ovpart.placement.profiling.profiling import Profiling
 from ovpart.placement.remote import Memories, Reaching, is_remote
@@ -153,8 +154,7 @@ class Session(Verifying, Profiling, Reaching):
             plan=first,
             measured=plan is None and self._known_outcome is None,
             progress=progress,
-            known=known,
-            learn=self._notebook.learn,
+            lessons=Lessons(known, self._notebook.learn),
             decided=self._remember,
         )
         self._static: StaticForms | None = None
@@ -377,4 +377,4 @@ class Session(Verifying, Profiling, Reaching):
         if self._engines.contexts:
             raise InputError(BEYOND_COMPILED)
         known, learn = self._notebook.demotions, self._notebook.learn
-        return Form(model, self._engines, self._table, guarded=False, known=known, learn=learn)
+        return Form(model, self._engines, self._table, guarded=False, lessons=Lessons(known, learn))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ovpart.capability.verdict import State, Verdict
@@ -25,6 +25,9 @@ class Demotion:
         What the engine said.
     device : str
         The device string of the label that refused it; ``""``: whichever it was.
+    scope : tuple of str
+        Where the node is: key of a node of control flow and name of its body, in turn, from the scope that is spoken of
+        inwards; empty for a node of that scope itself. Keys are unique within a scope only.
     """
 
     node: str
@@ -32,6 +35,13 @@ class Demotion:
     stage: str
     words: str
     device: str = ""
+    scope: tuple[str, ...] = ()
+
+
+def of_body(demotions: Iterable[Demotion], path: tuple[str, ...]) -> tuple[Demotion, ...]:
+    """Return what is known of the body at a path and of the bodies in it, as that body sees it."""
+    depth = len(path)
+    return tuple(replace(d, scope=d.scope[depth:]) for d in demotions if d.scope and d.scope[:depth] == path)
 
 
 def lay_over(
@@ -42,7 +52,7 @@ def lay_over(
     A failed trial beats the table and a pin: the node cannot run there, whatever anybody says of it.
     """
     by_key: Mapping[str, Demotion] = {
-        d.node: d for d in demotions if d.engine == engine and (not device or d.device in ("", device))
+        d.node: d for d in demotions if d.engine == engine and not d.scope and (not device or d.device in ("", device))
     }
     if not by_key:
         return tuple(verdicts)

@@ -95,10 +95,10 @@ class Evidence:
 
     def with_more(self, demotions: Iterable[Demotion] = (), passed: Iterable[tuple[str, str, str]] = ()) -> Evidence:
         """Return the record with what is new added; the words of the first demotion of a node stay."""
-        known = {(d.node, d.engine, d.device): d for d in self.demotions}
+        known = {(d.scope, d.node, d.engine, d.device): d for d in self.demotions}
         for demotion in demotions:
             if demotion.stage != NO_VERDICT:
-                known.setdefault((demotion.node, demotion.engine, demotion.device), demotion)
+                known.setdefault((demotion.scope, demotion.node, demotion.engine, demotion.device), demotion)
         return replace(self, demotions=tuple(known.values()), passed=tuple(sorted({*self.passed, *passed})))
 
     def to_json(self) -> str:
@@ -110,16 +110,21 @@ class Evidence:
             "device": self.device,
             "engines": dict(self.engines),
             "settings": self.settings,
-            "demotions": [
-                {"node": d.node, "engine": d.engine, "device": d.device, "stage": d.stage, "words": d.words}
-                for d in self.demotions
-            ],
+            "demotions": [_row(demotion) for demotion in self.demotions],
             "passed": [list(row) for row in self.passed],
         }
         if chosen is not None:
             us = {way: round(value, 1) for way, value in chosen.us.items()}
             document["choice"] = {"plan": chosen.plan, "threads": chosen.threads, "kept": chosen.kept, "us": us}
         return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+
+
+def _row(demotion: Demotion) -> dict[str, object]:
+    """Return a demotion as it stands in a file: the scope only where it is not the main one."""
+    row: dict[str, object] = {"scope": list(demotion.scope)} if demotion.scope else {}
+    row.update(node=demotion.node, engine=demotion.engine, device=demotion.device)
+    row.update(stage=demotion.stage, words=demotion.words)
+    return row
 
 
 def read_evidence(path: str | os.PathLike[str]) -> Evidence | None:
@@ -156,7 +161,7 @@ def read_evidence(path: str | os.PathLike[str]) -> Evidence | None:
         document["device"],
         document["engines"],
         document["settings"],
-        tuple(Demotion(**row) for row in document["demotions"]),
+        tuple(Demotion(**{**row, "scope": tuple(row.get("scope", ()))}) for row in document["demotions"]),
         tuple((cluster, engine, device) for cluster, engine, device in document["passed"]),
         Choice(**document["choice"]) if "choice" in document else None,
         Path(path),

@@ -18,8 +18,8 @@ from ovpart.partition.nested import Nested, saving_us
 from ovpart.partition.parts import endless
 from ovpart.partition.plan import Label, Plan
 
-PlanBody = Callable[[Model, Options], Plan]
-"""Plans a body as the main scope of a model of its own."""
+PlanBody = Callable[[Model, Options, tuple[str, str]], Plan]
+"""Plans a body as the main scope of a model of its own; told the key of its node and its name."""
 
 ASSUMED_TRIPS = 16
 """Iterations of a loop whose count is not known before it runs."""
@@ -92,7 +92,7 @@ def _nested(model: Model, node: Node, options: Options, fallback: Label, plan: P
     if options.min_gain and trips > 1:
         # What a cluster brings it brings in every iteration; the option is about a run of the whole model.
         inner = replace(options, min_gain=options.min_gain / trips)
-    plans = {body.name: plan(body.model, inner) for body in bodies}
+    plans = {body.name: plan(body.model, inner, (node.key, body.name)) for body in bodies}
     if not asked and not any(body.delegates for body in plans.values()):
         return None
     return Nested(plans, trips * expected_saving_us(plans, fallback, CostTable()), asked)

@@ -9,7 +9,7 @@ import os
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,8 +26,6 @@ from ovpart.planning import DEVICE_ENGINE, FALLBACK
 
 _log = logging.getLogger("ovpart")
 
-Learn = Callable[[Iterable[Demotion], Iterable[tuple[str, Label]]], None]
-"""Told all demotions so far, and clusters (id and label) that have stood their trial."""
 LOCK_TIMEOUT_S = 10.0
 """Seconds to wait for another process that writes the same file; it takes milliseconds."""
 PASSING = ("bad_alloc", "out of memory", "out of resources", "cannot allocate", "device lost", "(signal 9)")

@@ -24,10 +24,10 @@ from ovpart.placement.contest.contest import Contest
 from ovpart.placement.contest.opening import Decided, open_contest
 from ovpart.placement.contest.race import Outcome
 from ovpart.placement.engines import Engines
-from ovpart.placement.evidence import Learn
 from ovpart.placement.fallback import refuse_fallback
 from ovpart.placement.island import island, type_seen, without_rank
 from ovpart.placement.last_resort import lacking_kernel
+from ovpart.placement.lessons import Lessons, heeds
 from ovpart.placement.nested import Path, ScopeState
 from ovpart.placement.realise import (
     Progress,
@@ -73,10 +73,8 @@ class Form:
         Told before each compile of a cluster.
     inner : bool
         Whether the model is a body of control flow.
-    known : sequence of Demotion
-        What earlier sessions have learnt of this model.
-    learn : callable, optional
-        Told all demotions, and clusters that have stood their trial, whenever there are new ones.
+    lessons : Lessons, optional
+        What earlier sessions have learnt of this model, and where what this one learns goes.
     decided : callable, optional
         Told which way of running the model was measured to be the fastest.
 
@@ -97,8 +95,7 @@ class Form:
         measured: bool = False,
         progress: Progress | None = None,
         inner: bool = False,
-        known: Sequence[Demotion] = (),
-        learn: Learn | None = None,
+        lessons: Lessons | None = None,
         decided: Decided | None = None,
     ) -> None:
         self._model = model
@@ -109,10 +106,11 @@ class Form:
         self._lock = threading.Lock()
         self._plain: Schedule | None = None
         self._progress = progress
-        self._plan = self._first_plan(known) if plan is None else plan
-        self._learn, self._decided = learn, decided
+        self._lessons, self._decided = lessons or Lessons(), decided
+        known = self._lessons.here
+        self._plan = plan if plan is not None and heeds(plan, known) else self._first_plan(known)
         self._known = len(known)
-        self._demotions: tuple[Demotion, ...] = tuple(known)
+        self._demotions: tuple[Demotion, ...] = known
         self._guards: tuple[Guard, ...] = ()
         self._realised: Realised | None = None
         self._schedule: Schedule | None = None
@@ -254,18 +252,20 @@ class Form:
             self._model,
             self._engines.options,
             self._table,
-            demotions=demotions,
+            demotions=self._lessons.of_all(demotions),
             guarded=self._guarded,
             held=self._engines.absent,
             inner=self._inner,
         )
 
-    def _body_form(self, model: Model, plan: Plan | None) -> Form:
+    def _body_form(self, model: Model, plan: Plan | None, path: tuple[str, str]) -> Form:
         """Return the form of a body; without a plan, the one without guarded nodes."""
+        lessons = self._lessons.of_body(path)
         engines = self._engines
         if plan is not None:  # a body in a loop has a threshold of its own
             engines = replace(engines, options=replace(engines.options, min_gain=plan.min_gain))
-        return Form(model, engines, self._table, guarded=self._guarded and plan is not None, plan=plan, inner=True)
+        guarded = self._guarded and plan is not None
+        return Form(model, engines, self._table, guarded=guarded, plan=plan, inner=True, lessons=lessons)
 
     def _realise(self, plan: Plan) -> None:
         """Compile a plan and let it answer from now on; runs under way finish on the one before."""
@@ -283,8 +283,8 @@ class Form:
         self._guards = merge(realised.plan.guards) if self._guarded else ()
         on_failure = partial(self._answer_failure, realised)
         self._schedule = bind(realised, on_failure=on_failure, oversight=self._engines.oversight)
-        if self._learn is not None and len(self._demotions) > self._known:
-            self._learn(self._demotions, ())
+        if len(self._demotions) > self._known:
+            self._lessons.learn(self._demotions)
         self._on_trial = realised.on_trial
         self._unchecked = self._engines.options.verify == FIRST_RUN and bool(realised.plan.delegated)
         if self._contest is not None:
@@ -303,8 +303,7 @@ class Form:
                 return
             self._engines.trials.passed |= passed
             self._realise(self._plan)
-            if self._learn is not None:
-                self._learn((), passed)
+            self._lessons.learn((), passed)
             if not self._on_trial:
                 self._engines.trials.rest()
 

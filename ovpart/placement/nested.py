@@ -79,8 +79,9 @@ class BodyForm(Protocol):
         """Let go of everything compiled."""
 
 
-MakeForm = Callable[[Model, Plan | None], BodyForm]
-"""Makes the form of a body, with constants folded: by its plan, or without guarded nodes where there is none."""
+MakeForm = Callable[[Model, Plan | None, tuple[str, str]], BodyForm]
+"""Makes the form of a body, with constants folded: by its plan, or without guarded nodes where there is none; told the
+key of its node, and its name."""
 
 
 class NestedBody:
@@ -94,11 +95,13 @@ class NestedBody:
         Of it.
     make_form : callable
         See :data:`MakeForm`.
+    node : str
+        Key of the node that it is of.
     lazy : bool
         Whether it is compiled at its first run only.
     """
 
-    def __init__(self, body: Body, plan: Plan, make_form: MakeForm, *, lazy: bool) -> None:
+    def __init__(self, body: Body, plan: Plan, make_form: MakeForm, node: str, *, lazy: bool) -> None:
         graph = body.model.graph
         self.name = body.name
         self.inputs = graph.inputs
@@ -107,6 +110,7 @@ class NestedBody:
         self._body = body
         self._plan = replace(plan, graph=graph)
         self._make_form = make_form
+        self._path = (node, body.name)
         self._lock = threading.Lock()
         self._model: Model | None = None
         self._form: BodyForm | None = None
@@ -167,13 +171,13 @@ class NestedBody:
     def _usual(self) -> BodyForm:
         with self._lock:
             if self._form is None:
-                self._form = self._make_form(self._folded(), self._plan)
+                self._form = self._make_form(self._folded(), self._plan, self._path)
             return self._form
 
     def _without_guards(self) -> BodyForm:
         with self._lock:
             if self._unguarded is None:
-                self._unguarded = self._make_form(self._folded(), None)
+                self._unguarded = self._make_form(self._folded(), None, self._path)
             return self._unguarded
 
     def _folded(self) -> Model:
@@ -272,7 +276,7 @@ def control_flow(
     for name, plan in plans.items():
         try:
             body = body_of(model, node, name)
-            nested = NestedBody(body, plan, make_form, lazy=late)
+            nested = NestedBody(body, plan, make_form, node.key, lazy=late)
         except (CompileError, ModelError) as error:
             raise CompileError(f"{name} of {node.label!r}: {error}", node=node.key) from error
         graphs[name] = body.model

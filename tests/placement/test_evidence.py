@@ -9,8 +9,10 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import onnx
+import onnx.parser
 import pytest
 from onnx import TensorProto
 from onnx import helper as h
@@ -19,8 +21,9 @@ import ovpart
 from ovpart.backend.fake import Failure, FakeBackend
 from ovpart.backend.registry import backend
 from ovpart.capability.demotion import Demotion
-from ovpart.capability.evidence import Evidence, read_evidence
+from ovpart.capability.evidence import Evidence, read_evidence, schema
 from ovpart.errors import CompileError, OptionError, OvpartWarning
+from ovpart.model.read import read_model
 from ovpart.placement.evidence import add_to
 
 X = np.array([[-1.5, 0.25, 2.0]], np.float32)
@@ -240,3 +243,73 @@ def test_a_record_of_something_else_at_the_same_place_is_replaced(tmp_path):
     add_to(path, replace(one, fingerprint="0" * 32))
     assert add_to(path, one) == one
     assert read_evidence(path) == one
+
+
+BRANCHES = """
+<ir_version: 8, opset_import: ["" : 17]>
+g (float[n,3] x, bool c, int64 m) => (float[n,3] y) {
+  b = Exp(x)
+  a = Relu(b)
+  y = If (c) <
+    then_branch = t () => (float[n,3] p) { i = Abs(a)  b = Exp(i)  p = Tanh(b) },
+    else_branch = e () => (float[n,3] q) {
+      q = Loop (m, , a) <body = l (int64 i, bool go, float[n,3] v) => (bool again, float[n,3] w) {
+        again = Identity(go)  h = Neg(v)  b = Exp(h)  w = Tanh(b) }>
+    }>
+}"""
+"""Exp is b in every scope."""
+
+
+def in_branches(path: Path, **options: object) -> ovpart.Report:
+    outside = np.maximum(np.exp(X), 0)
+    inside = outside
+    for _ in range(2):
+        inside = np.tanh(np.exp(-inside))
+    with ovpart.Session(path, min_gain=0, control_flow="nested", **options) as session:
+        for c, wanted in ((True, np.tanh(np.exp(np.abs(outside)))), (False, inside)):
+            feed = {"x": X, "c": np.array(c), "m": np.array(2)}
+            np.testing.assert_allclose(session.run(None, feed)[0], wanted, 1e-5)
+        return session.report
+
+
+def test_what_bodies_teach_is_known_to_the_next_session(tmp_path, device, evidence_folder):
+    path = tmp_path / "branches.onnx"
+    onnx.save(onnx.parser.parse_model(BRANCHES), path)
+    first = device(REFUSES_EXP)
+    in_branches(path)
+    (file,) = evidence_folder.glob("*.json")
+    rows = {tuple(row.get("scope", ())): row["node"] for row in json.loads(file.read_text())["demotions"]}
+    assert rows == {(): "b", ("y", "then_branch"): "b", ("y", "else_branch", "q", "body"): "b"}
+    second = device(REFUSES_EXP)
+    report = in_branches(path)
+    assert report.evidence.fresh == 0
+    assert report.evidence.known == 3
+    # Nothing that was refused is tried again: what compiles now are the halves that compiled before.
+    assert second.calls["compile"] == first.calls["compile"] - 3
+    plan = ovpart.plan(path, min_gain=0, control_flow="nested", evidence=file)
+    branch = plan.bodies["y"]["then_branch"]
+    assert [cluster.label.engine for cluster in branch.clusters] == ["openvino", "onnxruntime", "openvino"]
+
+
+def test_what_a_body_teaches_says_nothing_of_a_node_of_that_name_elsewhere(tmp_path, device, evidence_folder):
+    path = tmp_path / "branches.onnx"
+    onnx.save(onnx.parser.parse_model(BRANCHES.replace("h = Neg(v)  b = Exp(h)", "h = Neg(v)  b = Sin(h)")), path)
+    plain = ovpart.plan(path, min_gain=0, control_flow="nested")
+    told = Evidence(
+        read_model(path).fingerprint,
+        "CPU",
+        demotions=(Demotion("b", "openvino", "compile", "no", "CPU", ("y", "then_branch")),),
+    )
+    plan = ovpart.plan(path, min_gain=0, control_flow="nested", evidence=told)
+    assert [c.label.engine for c in plan.clusters] == [c.label.engine for c in plain.clusters]
+    engines = {name: [c.label.engine for c in body.clusters] for name, body in plan.bodies["y"].items()}
+    assert engines["then_branch"] == ["openvino", "onnxruntime", "openvino"]
+    loops = [made.bodies["y"]["else_branch"].bodies["q"]["body"] for made in (plan, plain)]
+    assert loops[0].places == loops[1].places
+
+
+def test_what_came_out_wrong_in_a_body_is_kept_too():
+    told = Evidence("f", "CPU", demotions=(Demotion("b", "openvino", "verify", "is wrong", "CPU", ("y", "body")),))
+    document = json.loads(told.to_json())
+    jsonschema.validate(document, schema())
+    assert document["demotions"][0]["scope"] == ["y", "body"]
