@@ -96,8 +96,15 @@ class OpenVINOExecutable:
 
     @property
     def has_dynamic_shapes(self) -> bool:
-        """Whether any value of the compiled model has a shape that is known at run time only; ports are not enough."""
-        return bool(self.compiled.get_runtime_model().is_dynamic())
+        """Whether any value of the compiled model has a shape that is known at run time only.
+
+        Ports are asked first: once there was a run, the runtime model has the shapes of that run (2026.4.1, CPU).
+        Ports alone are not enough, since values between them may be of open shapes.
+        """
+        ports = (*self.compiled.inputs, *self.compiled.outputs)
+        return any(port.partial_shape.is_dynamic for port in ports) or bool(
+            self.compiled.get_runtime_model().is_dynamic()
+        )
 
     def bind(self) -> OpenVINORequest:
         """Make a request; raises RunError where openvino has no memory, or no stream, for another one."""
