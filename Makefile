@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: sharing exchange ops-check help setup demo test lint types unit models models-test verify-models long packaging stress giants decode conformance conformance-page topologies executed clean torch-test threads programs pool
+.PHONY: sharing exchange ops-check help setup demo test lint types unit models models-test verify-models static-quantised long packaging stress giants decode conformance conformance-page topologies executed clean torch-test threads programs pool
 
 VENV := .venv
 # The older openvino that the table is held against as well.
@@ -66,6 +66,9 @@ models-test: models ## run every real model and compare it with onnxruntime
 
 verify-models: models ## hold every real model against onnxruntime, cluster by cluster, and write docs/verification.md
 	@PYTHONPATH=. $(BIN)/python benchmarks/verify_models.py --write
+
+static-quantised: models ## quantise a language model statically, and hold it against onnxruntime's own optimisation levels
+	@PYTHONPATH=. $(BIN)/python benchmarks/static_quantised.py
 
 long: setup ## the tests that take minutes
 	@echo "pytest, long tests"

@@ -32,6 +32,7 @@ _LEVELS = {
     "extended": "ORT_ENABLE_EXTENDED",
     "all": "ORT_ENABLE_ALL",
 }
+_PLAIN = frozenset({"none", "basic"})
 _CONFIG = ("num_threads", "spinning", "optimization", "execution_mode", "custom_op_libraries", "free_dimensions")
 _ATTRIBUTES = (
     "inter_op_num_threads", "enable_cpu_mem_arena", "enable_mem_pattern", "enable_mem_reuse",
@@ -75,7 +76,8 @@ class OnnxRuntimeBackend:
         """Make a session of a cut, over its weights where they lie.
 
         What onnxruntime refuses as it is stamped is tried again with the lowest opset that means the same, then in the
-        forms of other opsets (:func:`ovpart.backend.onnxruntime_stamp.alternatives`), at last as an unreleased opset.
+        forms of other opsets (:func:`ovpart.backend.onnxruntime_stamp.alternatives`), at last as an unreleased opset
+        or, where its optimiser makes of the cut what it then refuses itself, at the level below.
 
         Raises
         ------
@@ -106,6 +108,11 @@ class OnnxRuntimeBackend:
         if is_unreleased(newest):
             with unreleased_opsets():
                 made = self._compiled(newest, cut, config, profiled=profiled)
+            if not isinstance(made, Exception):
+                return made
+        if str(config.get("optimization", "all")) not in _PLAIN:
+            # Its own fusions may make nodes that it refuses: QLinearMul of scales that are no scalars (1.31).
+            made = self._compiled(cut.proto, cut, {**config, "optimization": "basic"})
             if not isinstance(made, Exception):
                 return made
         raise _refused(refusal, cut) from refusal

@@ -25,7 +25,7 @@ def without_idle_pairs(cut: Cut) -> Cut:
 
     A pair goes if both nodes have the same scale and zero point, what it quantises is made by no operator of
     :data:`COMPUTED_IN_INT8`, is no constant, and nobody of these reads what it gives; and if the quantised value itself
-    is read by that DequantizeLinear alone.
+    is read by that DequantizeLinear alone. Before an output of the cut, what was to be quantised leaves it instead.
 
     Parameters
     ----------
@@ -45,6 +45,7 @@ def without_idle_pairs(cut: Cut) -> Cut:
     constants = {tensor.name for tensor in graph.initializer} | set(cut.weights)
     kept_names = {value.name for value in graph.output}
     idle: dict[str, str] = {}  # what a pair gives → what it was given
+    renamed: dict[str, str] = {}  # what a pair before an output was given → the output
     dropped: set[str] = set()
     for node in graph.node:
         if node.op_type != "QuantizeLinear" or node.input[0] in constants:
@@ -52,25 +53,34 @@ def without_idle_pairs(cut: Cut) -> Cut:
         found = _partner(node, readers, kept_names)
         if found is None or _in_int8(made.get(node.input[0])):
             continue
-        given = found.output[0]
-        if given in kept_names or any(_in_int8(reader) for reader in readers.get(given, ())):
+        given, source = found.output[0], node.input[0]
+        if any(_in_int8(reader) for reader in readers.get(given, ())):
+            continue
+        if given in kept_names:
+            # What the pair was given is what leaves the cut now, under the name that it leaves by.
+            last = made.get(source)
+            if last is None or last.op_type == "DequantizeLinear" or source in kept_names or readers.get(given):
+                continue
+            renamed[source] = given
+            dropped.add(node.output[0])
             continue
         idle[given] = node.input[0]
         dropped |= {node.output[0], given}
-    if not idle:
+    if not idle and not renamed:
         return cut
     proto = onnx.ModelProto()
     proto.CopyFrom(cut.proto)
     kept = [
         (node, key)
         for node, key in zip(proto.graph.node, cut.node_names, strict=True)
-        if not set(node.output) & dropped
+        if not set(node.output) & dropped and not (node.op_type == "DequantizeLinear" and node.input[0] in dropped)
     ]
     for node, _ in kept:
         for position, name in enumerate(node.input):
             while name in idle:
                 name = idle[name]
-            node.input[position] = name
+            node.input[position] = renamed.get(name, name)
+        node.output[:] = [renamed.get(name, name) for name in node.output]
     left = onnx.GraphProto(node=[node for node, _ in kept])
     del proto.graph.node[:]
     proto.graph.node.extend(left.node)

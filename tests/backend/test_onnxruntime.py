@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import onnx.helper
 import onnx.parser
+import onnxruntime
 import pytest
 
 from ovpart.backend.cut import make_cut
@@ -280,3 +281,32 @@ def test_optional_map_and_sequence_values_pass(backend):
     executable = backend.compile(make_cut(model, [0], ["q", "i"], ["y"]), "CPU", {})
     assert executable.inputs[0].dtype is None
     assert compute(executable.bind(), [np.float32([1]), np.float32([2])], np.array(1))[0].tolist() == [2]
+
+
+def test_what_its_own_optimiser_makes_refusable_is_compiled_without_it():
+    # a product of values quantised with a scale a row: fused to QLinearMul, which takes scalars only
+    import onnx.parser
+
+    proto = onnx.parser.parse_model("""
+    <ir_version: 8, opset_import: ["" : 17]>
+    g (float[2,8] x, float[2,1] k) => (float[2,8] y)
+    <float[2] rows = {0.1, 0.2}, uint8[2] points = {1, 2}, float s = {0.05}, uint8 z = {128}> {
+      q = QuantizeLinear<axis = 0>(x, rows, points)
+      d = DequantizeLinear<axis = 0>(q, rows, points)
+      kq = QuantizeLinear(k, s, z)
+      kd = DequantizeLinear(kq, s, z)
+      m = Mul(d, kd)
+      mq = QuantizeLinear(m, s, z)
+      y = DequantizeLinear(mq, s, z)
+    }""")
+    with pytest.raises(Exception, match="must be a scalar"):
+        onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    model = read_model(proto)
+    cut = make_cut(model, range(len(model.graph.nodes)), ["x", "k"], ["y"])
+    made = OnnxRuntimeBackend().compile(cut, "CPU", {})
+    feed = {"x": np.linspace(0, 3, 16, dtype=np.float32).reshape(2, 8), "k": np.ones((2, 1), np.float32)}
+    request = made.bind()
+    for index, end in enumerate(made.inputs):
+        request.set_input(index, feed[end.name])
+    request.run()
+    assert np.allclose(request.take_output(0), feed["x"], atol=0.2)

@@ -100,3 +100,72 @@ def test_an_npus_cluster_loses_its_idle_pairs_and_moves_by_a_rounding_at_most():
 def test_the_option_is_for_npu_and_says_so_elsewhere():
     with pytest.warns(OvpartWarning, match="enable_qdq_optimizer=True has no effect on CPU: it is for NPU"):
         ovpart.Session(quantised_between("Relu", "Relu"), enable_qdq_optimizer="True")
+
+
+def statically_quantised(folder) -> tuple[onnx.ModelProto, onnx.ModelProto, dict[str, np.ndarray]]:
+    """Return a network as onnxruntime's own quantiser makes it, the float one that it comes from, and an input."""
+    import onnx.parser
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    rng = np.random.default_rng(3)
+    plain = onnx.parser.parse_model("""
+    <ir_version: 8, opset_import: ["" : 17]>
+    g (float[2,3,8,8] x) => (float[2,10] y) <int64[2] flat = {2, -1}> {
+      c1 = Conv<pads = [1, 1, 1, 1]>(x, w1)
+      r1 = Relu(c1)
+      s1 = Sigmoid(r1)
+      m1 = Mul(r1, s1)
+      c2 = Conv<pads = [1, 1, 1, 1]>(m1, w2)
+      a = Add(c2, m1)
+      p = MaxPool<kernel_shape = [2, 2], strides = [2, 2]>(a)
+      f = Reshape(p, flat)
+      d = MatMul(f, w3)
+      y = Softmax(d)
+    }""")
+    for name, shape in {"w1": (4, 3, 3, 3), "w2": (4, 4, 3, 3), "w3": (64, 10)}.items():
+        plain.graph.initializer.append(nh.from_array((rng.normal(size=shape) / 4).astype(np.float32), name))
+    feed = {"x": rng.normal(size=(2, 3, 8, 8)).astype(np.float32)}
+
+    class Reader(CalibrationDataReader):
+        def __init__(self):
+            self.feeds = iter([feed, {"x": 2 * feed["x"]}])
+
+        def get_next(self):
+            return next(self.feeds, None)
+
+    onnx.save(plain, folder / "plain.onnx")
+    quantize_static(folder / "plain.onnx", folder / "q.onnx", Reader(), quant_format=QuantFormat.QDQ,
+                    activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8)  # fmt: skip
+    return onnx.load(folder / "q.onnx"), plain, feed
+
+
+def signal_to_noise_db(wanted: np.ndarray, got: np.ndarray) -> float:
+    return 10 * float(np.log10(np.square(wanted).sum() / np.square(wanted - got).sum()))
+
+
+def test_what_is_left_of_a_real_quantised_network_is_nearer_to_the_float_one(tmp_path):
+    quantised, plain, feed = statically_quantised(tmp_path)
+    model = read_model(quantised)
+    cut = without_idle_pairs(cut_of(model, range(len(model.graph.nodes))))
+    before = [node for node in quantised.graph.node if node.op_type == "QuantizeLinear"]
+    left = [node for node in cut.proto.graph.node if node.op_type == "QuantizeLinear"]
+    assert 0 < len(left) < len(before)
+    made = {name: node.op_type for node in cut.proto.graph.node for name in node.output}
+    for pair in left:  # each serves a product or a convolution, on one of its sides
+        given = next(n.output[0] for n in cut.proto.graph.node if pair.output[0] in n.input)
+        around = {made.get(pair.input[0], "")} | {n.op_type for n in cut.proto.graph.node if given in n.input}
+        assert around & {"Conv", "MatMul"}
+
+    def answer(proto: onnx.ModelProto, level: str) -> np.ndarray:
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+        return onnxruntime.InferenceSession(proto.SerializeToString(), options).run(None, feed)[0]
+
+    exact = answer(plain, "ORT_DISABLE_ALL")
+    levels = [answer(quantised, level) for level in ("ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_ALL")]
+    worst = min(signal_to_noise_db(exact, level) for level in levels)
+    # within the spread: no further from what the network was before it was quantised than onnxruntime's worst level
+    assert signal_to_noise_db(exact, answer(cut.proto, "ORT_ENABLE_ALL")) >= worst - 1
+    with ovpart.Session(cut.proto, min_gain=0, evidence="off") as session:
+        assert session.plan.delegated
+        assert signal_to_noise_db(exact, session.run(None, feed)[0]) >= worst - 1

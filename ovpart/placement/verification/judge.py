@@ -9,12 +9,13 @@ from ovpart.backend.base import Array
 from ovpart.backend.cut import make_cut
 from ovpart.errors import CompileError
 from ovpart.model.graph import Model
+from ovpart.model.read import read_model
 from ovpart.partition.plan import Cluster
 from ovpart.placement.engines import Engines
 from ovpart.placement.realise import Realised
 from ovpart.placement.verification.measure import difference
 from ovpart.placement.verification.oracle import PLAINEST, engines_at, run_executable, run_named, values_schedule
-from ovpart.placement.verification.tolerance import judged
+from ovpart.placement.verification.tolerance import is_quantised, judged
 from ovpart.planning import FALLBACK
 
 
@@ -36,6 +37,9 @@ class Judge:
         Values that onnxruntime gives differently each time, and what depends on them.
     tolerance : float or None
         Bound of the user's own.
+    written : Model or None
+        A quantised model as it stands in the file, constants not folded: only there can onnxruntime's levels do what
+        they would, since they fuse products with the DequantizeLinear of their weights.
     """
 
     model: Model
@@ -44,6 +48,7 @@ class Judge:
     values: tuple[Mapping[str, Array], ...]
     random: frozenset[str] = frozenset()
     tolerance: float | None = None
+    written: Model | None = None
 
 
 def summon(
@@ -71,7 +76,7 @@ def summon(
         schedule.close()
     # Rounding does not depend on the day, but a random operator's answer does.
     random = {name for name, value in again.items() if not _agrees(value, values[0][name], tolerance)}
-    return Judge(model, engines, tuple(feeds), tuple(values), frozenset(random), tolerance)
+    return Judge(model, engines, tuple(feeds), tuple(values), frozenset(random), tolerance, as_written(model))
 
 
 def values_inside(judge: Judge, cluster: Cluster, names: Sequence[str]) -> tuple[Mapping[str, Array], ...]:
@@ -99,3 +104,10 @@ def values_inside(judge: Judge, cluster: Cluster, names: Sequence[str]) -> tuple
 
 def _agrees(left: Array, right: Array, tolerance: float | None) -> bool:
     return judged(difference(left, right), tolerance=tolerance).is_right
+
+
+def as_written(model: Model) -> Model | None:
+    """Return a quantised model as it stands in the file, ``None`` where the file says something else or it is none."""
+    if not is_quantised(model.graph) or model.inlined or model.edited or model.sized or model.general:
+        return None
+    return read_model(model.source)

@@ -194,8 +194,13 @@ def _cluster_spread(judge: Judge, cluster: Cluster) -> dict[str, Spread]:
     A level at which onnxruntime refuses or fails says nothing: its rewriting of 8-bit weights for ``"precise"`` makes
     nodes that it cannot run of scales per channel without zero points (onnxruntime 1.31).
     """
-    model = judge.model
-    plain = replace(cluster, label=FALLBACK, parts=())
+    model, nodes = judge.model, cluster.nodes
+    if judge.written is not None:
+        makers = judge.written.graph.producer
+        same = [makers.get(model.graph.nodes[index].key) for index in nodes]
+        if None not in same:
+            model, nodes = judge.written, tuple(sorted(index for index in same if index is not None))
+    plain = replace(cluster, label=FALLBACK, nodes=nodes, parts=())
     seen: dict[str, list[Difference]] = {}
     for level in LEVELS:
         try:
