@@ -112,7 +112,7 @@ class OnnxRuntimeBackend:
                 return made
         if str(config.get("optimization", "all")) not in _PLAIN:
             # Its own fusions may make nodes that it refuses: QLinearMul of scales that are no scalars (1.31).
-            made = self._compiled(cut.proto, cut, {**config, "optimization": "basic"})
+            made = self._compiled(cut.proto, cut, {**config, "optimization": "basic"}, profiled=profiled)
             if not isinstance(made, Exception):
                 return made
         raise _refused(refusal, cut) from refusal
