@@ -25,7 +25,7 @@ def fewest(plan, groups) -> int:
     graph = to_networkx(plan)
     idle = [key for key, place in graph.nodes(data="cluster") if place in ("constant", "dead")]
     graph.remove_nodes_from(idle)
-    home = {key: last for last, keys in groups.items() for key in keys}
+    home = {key: min(keys) for keys in groups.values() for key in keys}
     units = nx.DiGraph()
     units.add_nodes_from(home.get(key, key) for key in graph)
     units.add_edges_from((home.get(a, a), home.get(b, b)) for a, b in graph.edges if home.get(a, a) != home.get(b, b))

@@ -54,7 +54,7 @@ def test_json_holds_what_the_text_shortens(full):
         "op_support.yaml:700": ["last"],
     }
     assert data["clusters"] == {"all": 5, "delegated": 3, "islands": 2, "lower_bound": 5}
-    told = {"node": "b", "engine": "openvino", "stage": "run", "words": "words", "device": "CPU"}
+    told = {"node": "b", "engine": "openvino", "stage": "run", "words": "words", "device": "CPU", "scope": []}
     assert data["demotions"] == [told]
     assert data["runs"]["replans"] == 3
     assert data["runs"]["measured"] == {
